@@ -1,0 +1,30 @@
+"Turns settings.ini into what setuptools wants to know. Edit settings.ini, not this file."
+import re
+from configparser import ConfigParser
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+ini = ConfigParser(delimiters=['='])
+ini.read(here/'settings.ini', encoding='utf-8')
+cfg = ini['DEFAULT']
+version = re.search(r'__version__ = "(.+)"', (here/'perceivers'/'__init__.py').read_text(encoding='utf-8'))[1]
+
+setup(
+    version=version,
+    description=cfg['description'],
+    long_description=(here/'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license=cfg['license'],
+    author=cfg['author'],
+    keywords=cfg['keywords'].split(),
+    packages=find_packages(include=['perceivers', 'perceivers.*']),
+    package_data={'perceivers': ['py.typed']},
+    install_requires=cfg['requirements'].split(),
+    extras_require={k: cfg[f'{k}_requirements'].split() for k in ('dev', 'timm', 'distributed')},
+    entry_points={
+        'console_scripts': cfg['console_scripts'].strip().splitlines(),
+        'nbdev': ['perceivers = perceivers._modidx:d'],
+    },
+)
