@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['model_settings', 'save_model', 'load_model']
 
-# %% ../nbs/08_checkpoint.ipynb #0abc3d12
+# %% ../nbs/08_checkpoint.ipynb #df3d1e2e
 import inspect, json, os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 import torch
 from torch import nn
 from safetensors.torch import load, save_file
-import perceivers.perceiver # so that their classes are known
+import perceivers.perceiver, perceivers.stems # so that their classes are known
 
 # %% ../nbs/08_checkpoint.ipynb #9a3d45f7
 def _known(classes):

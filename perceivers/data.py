@@ -7,8 +7,8 @@ __all__ = ['ImageTensors', 'TensorDL', 'RandomShift', 'holdout', 'open_image', '
            'digits_dls', 'find_data', 'read_idx', 'mnist_dls', 'read_cifar', 'class_files', 'cifar10_dls',
            'cifar100_dls', 'folder_dls', 'imagenette_dls']
 
-# %% ../nbs/10_data.ipynb #d3425baa
-import gzip, itertools, math, os, socket, tarfile, zlib
+# %% ../nbs/10_data.ipynb #a54ed8ee
+import gzip, itertools, math, os, socket, tarfile, warnings, zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.client import HTTPException
@@ -16,6 +16,7 @@ from io import BytesIO
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from tempfile import TemporaryDirectory
+warnings.filterwarnings('ignore', '`torch.jit.script` is deprecated', FutureWarning) # fastai's import sets it off
 import fastai.data
 from fastai.vision.all import *
 from fastdownload.core import check, checks_module, download_url
@@ -217,11 +218,13 @@ def _unpack(archive, name):
     try: return _install(fill, name, archive)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as e: raise ValueError(f"{archive} cannot be unpacked: {e}") from e
 
-# %% ../nbs/10_data.ipynb #c4dcf996
+# %% ../nbs/10_data.ipynb #4ff64446
 def _fetch(url, name):
     archive = fastai_path('archive')/Path(url).name
     download_url(url, archive, timeout=10)
-    if not check(checks_module(fastai.data), url, archive): raise OSError(f"{archive} is not what fastai expects from {url}")
+    if not check(checks_module(fastai.data), url, archive):
+        archive.unlink()
+        raise OSError(f"what {url} gave is not what fastai expects")
     return _unpack(archive, name)
 
 def _fetch_mnist():
@@ -238,7 +241,7 @@ def _roots(path):
     if env := os.environ.get('PERCEIVERS_DATA'): yield Path(env).expanduser()
     yield from map(fastai_path, ('data','archive'))
 
-# %% ../nbs/10_data.ipynb #1cb8c719
+# %% ../nbs/10_data.ipynb #37146914
 def find_data(
     names:dict, # {folder: the archive it comes in, or None}, the one to prefer first
     fetch:Callable, # downloads one of these folders into fastai's data folder and gives its path
@@ -254,7 +257,7 @@ def find_data(
         return fetch()
     except (OSError, RuntimeError, HTTPException) as e:
         what = ' or '.join(o for o in (*names, *names.values()) if o)
-        raise FileNotFoundError(f"found no {what} in {', '.join(map(str, _roots(path)))}, and no download: {e}. Put it into a folder and name that in PERCEIVERS_DATA") from e
+        raise FileNotFoundError(f"found no {what} in {', '.join(map(str, _roots(path)))}, and no download: {' '.join(str(e).split())}. Put it into a folder and name that in PERCEIVERS_DATA") from e
 
 # %% ../nbs/10_data.ipynb #679b8e29
 def read_idx(

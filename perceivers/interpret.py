@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['attention_weights', 'AttentionMaps', 'attention_maps', 'plot_attention']
 
-# %% ../nbs/12_interpret.ipynb #53537ac7
+# %% ../nbs/12_interpret.ipynb #afb2fe72
 import math
 import matplotlib.pyplot as plt
 import torch
@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from torch import nn, Tensor
 from fastcore.basics import patch
 from fastai.learner import Learner
-from fastai.callback.progress import ProgressCallback
-from .attention import check_mask, masked_softmax, split_heads, zero_masked
+from fastai.callback.progress import ProgressCallback # gives Learner.no_bar
+from .attention import check_mask, masked_softmax, split_heads
 from .cross_attention import CrossAttention
 from .inputs import GridInput
 
-# %% ../nbs/12_interpret.ipynb #532ef636
+# %% ../nbs/12_interpret.ipynb #7706ba1f
 def attention_weights(
     cross:CrossAttention, # whose weights
     x:Tensor, # (B or 1, N, d_q) what asks
@@ -29,13 +29,13 @@ def attention_weights(
 
     Raises ValueError for a mask of another shape or no tokens. Source: Perceiver, section 3.1."""
     check_mask(context, mask)
-    x,c = (o.to(cross.q.weight) for o in (x, zero_masked(context, mask)))
+    x,c = (o.as_subclass(Tensor).to(cross.q.weight) for o in (x, context))
     with torch.autocast(x.device.type, enabled=False):
         q,k = cross.q(cross.q_norm(x)),cross.k(cross.kv_norm(c))
         q,k = (split_heads(o, cross.n_heads).float() for o in (q, k))
         return masked_softmax((q @ k.mT * q.shape[-1]**-0.5).expand(len(c), -1, -1, -1), mask)
 
-# %% ../nbs/12_interpret.ipynb #361dc264
+# %% ../nbs/12_interpret.ipynb #1033ee96
 class AttentionMaps(list):
     """A list of the weights (B, H, N, M) of each cross-attend that `model` runs within the `with`, in the order of the calls
 
@@ -47,12 +47,12 @@ class AttentionMaps(list):
         self.cross = [m for m in model.modules() if isinstance(m, CrossAttention)]
         if not self.cross: raise ValueError(f"model is a {type(model).__name__} without any CrossAttention: there is nothing to look at")
 
-    def __enter__(self):
+    def __enter__(self)->'AttentionMaps':
         self.clear()
         self.hooks = [m.register_forward_hook(self._note, with_kwargs=True) for m in self.cross]
         return self
 
-    def __exit__(self, *args):
+    def __exit__(self, *args)->None:
         for h in self.hooks: h.remove()
 
     @torch.no_grad()
@@ -90,7 +90,7 @@ def _draw(ax, img, weights, title):
     ax.imshow(torch.zeros_like(weights), cmap='autumn', vmin=0, vmax=1, alpha=alpha.numpy(), extent=(-.5, w-.5, h-.5, -.5), interpolation='nearest')
     ax.set_title(title, fontsize=7)
 
-# %% ../nbs/12_interpret.ipynb #3805602c
+# %% ../nbs/12_interpret.ipynb #6e304129
 def plot_attention(
     img:Tensor, # (H, W), (1, H, W) or (3, H, W) in [0, 1]
     maps:Tensor, # (N, M) weights of each latent
@@ -106,7 +106,7 @@ def plot_attention(
     h,w = pix.shape[:2]
     grid = tuple(grid or (h,w))
     if maps.ndim!=2 or maps.shape[1]!=math.prod(grid): raise ValueError(f"maps is {tuple(maps.shape)}, must be (N, {math.prod(grid)}) for grid={grid}")
-    if titles is None: titles = [f'latent {i}, top {o.max():.0%}' for i,o in enumerate(maps)]
+    if titles is None: titles = [f'latent {i}, top {100*o.max():.3g}%' for i,o in enumerate(maps)]
     n = min(n, len(maps))
     cols = min(n, 8)
     rows = math.ceil(n/cols)
@@ -127,7 +127,7 @@ def _token_grid(door, x):
     with _evaluating(door): grid = door(x).grid
     return grid if len(grid)==2 else door.grid
 
-# %% ../nbs/12_interpret.ipynb #d19e6da2
+# %% ../nbs/12_interpret.ipynb #5c386e2d
 @patch
 def show_attention(self:Learner,
     idx:int=0, # which image of the data set
@@ -141,9 +141,10 @@ def show_attention(self:Learner,
     door,dl = _image_door(self.model),self.dls[ds_idx]
     if not 0 <= idx < dl.n: raise ValueError(f"idx={idx} must be from 0 to {dl.n-1}: there are {dl.n} images in data set {ds_idx}")
     one = dl.new(get_idxs=lambda: [idx], bs=1, shuffle=False, drop_last=False, num_workers=0)
-    with self.no_bar(), AttentionMaps(self.model.encoder) as maps: x,_,y,pred = self.get_preds(dl=one, with_input=True, with_decoded=True)
+    b = one.one_batch()
+    with self.no_bar(), AttentionMaps(self.model.encoder) as maps: _,y,pred = self.get_preds(dl=[b], with_decoded=True)
     if not -len(maps) <= step < len(maps): raise ValueError(f"step={step} must be from 0 to {len(maps)-1}: the model looks {len(maps)} times")
-    (img,label),(_,said) = (one.decode_batch((x,o))[0] for o in (y,pred))
+    (img,label),(_,said) = (one.decode_batch((b[0],o))[0] for o in (y, pred))
     img = img if img.is_floating_point() else img/255
     title = f'label {label}, predicted {said}; look {range(len(maps))[step]+1} of {len(maps)}'
-    plot_attention(img, maps[step][0].mean(0), _token_grid(door, x.to(self.dls.device)), n=max_n, title=title)
+    plot_attention(img, maps[step][0].mean(0), _token_grid(door, b[0]), n=max_n, title=title)

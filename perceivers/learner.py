@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['decayed_params', 'perceiver_splitter', 'PlainTensors', 'PerceiverLearner', 'perceiver_learner']
 
-# %% ../nbs/11_learner.ipynb #d5ea484b
+# %% ../nbs/11_learner.ipynb #d0091799
 import torch
 from torch import nn, Tensor
+from .data import SplitDataLoaders
 from fastai.vision.all import (Adam, Callback, CrossEntropyLossFlat, GradientClip, Learner, L, MixedPrecision, AMPMode, delegates, partial)
 
 # %% ../nbs/11_learner.ipynb #c12e315b
@@ -38,7 +39,7 @@ class PlainTensors(Callback):
         "Plain inputs for the model"
         self.learn.xb = tuple(x.as_subclass(Tensor) if isinstance(x, Tensor) else x for x in self.xb)
 
-# %% ../nbs/11_learner.ipynb #e1814f46
+# %% ../nbs/11_learner.ipynb #c18c3a86
 class PerceiverLearner(Learner):
     "fastai's `Learner`, whose weight decay is for matrices alone"
     def create_opt(self)->None:
@@ -50,7 +51,7 @@ class PerceiverLearner(Learner):
 
 @delegates(Learner.__init__)
 def perceiver_learner(
-    dls, # fastai `DataLoaders`
+    dls:SplitDataLoaders, # or any fastai `DataLoaders`
     model:nn.Module, # a Perceiver, or any model
     loss_func=None, # loss; None: the data's own, or cross-entropy
     opt_func=partial(Adam, mom=0.9, sqr_mom=0.98, eps=1e-8), # optimizer; `Lamb` is the paper's

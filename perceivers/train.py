@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['recipes', 'recipe', 'load_data', 'recipe_model', 'train_recipe', 'write_whole', 'WriteMetrics', 'save_pictures',
-           'save_run', 'perceivers_train', 'prepare_image', 'predict_image', 'perceivers_predict']
+           'save_run', 'perceivers_train', 'train_command', 'prepare_image', 'predict_image', 'perceivers_predict',
+           'predict_command']
 
-# %% ../nbs/13_train.ipynb #d2662ec1
-import csv, json, os, sys, time
+# %% ../nbs/13_train.ipynb #4fc9ef2e
+import csv, json, os, random, re, sys, time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 import numpy as np
@@ -15,11 +16,11 @@ import torch
 from torch import Tensor
 import matplotlib.pyplot as plt
 from PIL import Image, ImageOps
-from fastcore.script import call_parse
-from fastai.vision.all import Callback, ClassificationInterpretation, CrossEntropyLossFlat, Flip, LabelSmoothingCrossEntropyFlat, accuracy, set_seed
+from fastcore.script import call_parse, parse_cli
 from .checkpoint import load_model, save_model
 from .data import cifar100_dls, cifar10_dls, digits_dls, folder_dls, image_tensor, imagenette_dls, mnist_dls
 from .inputs import ImageInput
+from fastai.vision.all import Callback, ClassificationInterpretation, CrossEntropyLossFlat, Flip, LabelSmoothingCrossEntropyFlat, accuracy, set_seed
 import perceivers.interpret # gives Learner.show_attention
 from .learner import perceiver_learner
 from .perceiver import Perceiver
@@ -74,18 +75,19 @@ def recipe_model(
     return Perceiver(door, len(dls.vocab), n_latents=r['n_latents'], d_latent=r['d_latent'], n_blocks=r['n_blocks'], n_layers=r['n_layers'],
                      n_heads=4, widening=2, share_cross='none', share_blocks='none', latent_std=0.5)
 
-# %% ../nbs/13_train.ipynb #5b9cb4d2
+# %% ../nbs/13_train.ipynb #60a57189
 def train_recipe(
     r:dict, # settings, from `recipe`
     dls, # fastai `DataLoaders` of images
     seed:int=0, # of the weights, the order of the images and their augmentation
-    cbs=None, # more callbacks
+    cbs=None, # callbacks for the fit
 )->'Learner': # trained
     "A Perceiver trained by its recipe"
     set_seed(seed, reproducible=True)
+    dls.train.rng = random.Random(seed)
     loss = LabelSmoothingCrossEntropyFlat(eps=r['smooth']) if r['smooth'] else CrossEntropyLossFlat()
-    learn = perceiver_learner(dls, recipe_model(r, dls), loss_func=loss, metrics=accuracy, cbs=cbs)
-    learn.fit_one_cycle(r['epochs'], r['lr'], pct_start=0.15)
+    learn = perceiver_learner(dls, recipe_model(r, dls), loss_func=loss, metrics=accuracy)
+    learn.fit_one_cycle(r['epochs'], r['lr'], pct_start=0.15, cbs=cbs)
     return learn
 
 # %% ../nbs/13_train.ipynb #beee3801
@@ -176,7 +178,7 @@ def perceivers_train(
                  patch=patch, shift=shift, lr=lr, bs=bs)
     _or_exit(lambda: _train(data, given, seed, device, out, no_test))
 
-# %% ../nbs/13_train.ipynb #471d5df3
+# %% ../nbs/13_train.ipynb #f548d2bb
 def _check_run(given, device):
     for k,v in given.items():
         if isinstance(v, (int,float)) and (v < 0 or v==0 and k!='shift'): raise ValueError(f"--{k} {v}: must be above 0")
@@ -194,11 +196,22 @@ def _train(data, given, seed, device, out, no_test):
     start = time.time()
     learn = train_recipe(r, dls, seed, WriteMetrics(out/'metrics.csv'))
     minutes = (time.time()-start)/60
-    valid = learn.validate()[1]
+    with learn.no_bar(): valid = learn.validate()[1]
     save_run(learn, out, dict(data=name, seed=seed, minutes=round(minutes,1), valid_accuracy=valid, **r))
     print(f"{sum(p.numel() for p in learn.model.parameters()):,} parameters, {minutes:.1f} minutes, {out/'model.safetensors'}")
     print(f"valid accuracy {valid:.4f}")
-    if not no_test: print(f"test accuracy {learn.validate(dl=dls.test)[1]:.4f}")
+    if no_test: return
+    with learn.no_bar(): print(f"test accuracy {learn.validate(dl=dls.test)[1]:.4f}")
+
+# %% ../nbs/13_train.ipynb #51b50ca9
+def _command(f):
+    sys.argv[1:] = [re.sub('^--[a-z_]+', lambda m: m[0].replace('_', '-'), o) for o in sys.argv[1:]]
+    args,kwargs,_ = parse_cli(f.__wrapped__)
+    f(*args, **kwargs)
+
+def train_command()->None:
+    "`perceivers_train` as the shell calls it"
+    _command(perceivers_train)
 
 # %% ../nbs/13_train.ipynb #a50a3864
 def prepare_image(
@@ -267,3 +280,8 @@ def perceivers_predict(
     for f in images:
         probs,done = _or_exit(lambda: predict_image(run, f))
         print(f"{f}: " + ', '.join(f"{k} {p:.1%}" for k,p in list(probs.items())[:top]) + (f"  ({', '.join(done)})" if done else ''))
+
+# %% ../nbs/13_train.ipynb #bfbf78e2
+def predict_command()->None:
+    "`perceivers_predict` as the shell calls it"
+    _command(perceivers_predict)
