@@ -7,7 +7,6 @@ __all__ = ['check_heads', 'split_heads', 'merge_heads', 'check_mask', 'zero_mask
            'plain_is_faster', 'attention', 'SelfAttention']
 
 # %% ../nbs/01_attention.ipynb #68e8008d
-import math
 import torch
 from torch import nn, Tensor
 from torch.nn import functional as F

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import nn
 from safetensors.torch import load, save_file
-import perceivers.perceiver, perceivers.stems # so that their classes are known
+import perceivers.perceiver, perceivers.stems # so that their classes are known # chkstyle: ignore
 
 # %% ../nbs/08_checkpoint.ipynb #9a3d45f7
 def _known(classes):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from torch import nn, Tensor
 from fastcore.basics import patch
 from fastai.learner import Learner
-from fastai.callback.progress import ProgressCallback # gives Learner.no_bar
+from fastai.callback.progress import ProgressCallback # gives Learner.no_bar # chkstyle: ignore
 from .attention import check_mask, masked_softmax, split_heads
 from .cross_attention import CrossAttention
 from .inputs import GridInput

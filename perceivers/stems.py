@@ -52,7 +52,7 @@ class TimmStem(nn.Module):
         pretrained:bool=False, # start from timm's weights, downloading them if need be; False again once that is done
         size:tuple[int, int]|None=None, # height and width, for a model that is made for one size; None: its own, or any
     )->None:
-        """Raises ImportError without timm; ValueError for a name that timm doesn't know, or a model without feature maps, or a `size` where any will do."""
+        "Raises ImportError without timm; ValueError for a name that timm doesn't know, or a model without feature maps, or a `size` where any will do."
         super().__init__()
         timm,kw = _timm(name),{} if size is None else {'img_size':tuple(size)}
         try: self.body = timm.create_model(name, features_only=True, out_indices=(-1,), in_chans=n_ch, pretrained=pretrained, **kw)

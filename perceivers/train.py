@@ -21,7 +21,7 @@ from .checkpoint import load_model, save_model
 from .data import cifar100_dls, cifar10_dls, digits_dls, folder_dls, image_tensor, imagenette_dls, mnist_dls
 from .inputs import ImageInput
 from fastai.vision.all import Callback, ClassificationInterpretation, CrossEntropyLossFlat, Flip, LabelSmoothingCrossEntropyFlat, accuracy, set_seed
-import perceivers.interpret # gives Learner.show_attention
+import perceivers.interpret # gives Learner.show_attention # chkstyle: ignore
 from .learner import perceiver_learner
 from .perceiver import Perceiver
 
