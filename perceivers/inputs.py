@@ -61,13 +61,13 @@ class GridInput(Input):
         self.d_out = (stem.d_out if stem else n_ch)*math.prod(patch) + self.position.d_out # C
         self.position.axes(self.grid)
 
-# %% ../nbs/05_inputs.ipynb #fd99709f
+# %% ../nbs/05_inputs.ipynb #c07d6237
 @patch
 def _grid_of(self:GridInput, size):
     if self.stem is None: return size
-    training = self.stem.training
-    with torch.no_grad(): grid = self.stem.eval()(torch.zeros(1, self.n_ch, *size)).shape[2:]
-    self.stem.train(training)
+    modes,like = [(m,m.training) for m in self.stem.modules()],next(self.stem.parameters(), torch.empty(0))
+    with torch.no_grad(): grid = self.stem.eval()(like.new_zeros(1, self.n_ch, *size)).shape[2:]
+    for m,training in modes: m.training = training
     return tuple(grid)
 
 # %% ../nbs/05_inputs.ipynb #1e5493bf
