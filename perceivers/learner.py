@@ -39,7 +39,7 @@ class PlainTensors(Callback):
         "Plain inputs for the model"
         self.learn.xb = tuple(x.as_subclass(Tensor) if isinstance(x, Tensor) else x for x in self.xb)
 
-# %% ../nbs/11_learner.ipynb #c18c3a86
+# %% ../nbs/11_learner.ipynb #7df506c8
 class PerceiverLearner(Learner):
     "fastai's `Learner`, whose weight decay is for matrices alone"
     def create_opt(self)->None:
@@ -49,6 +49,7 @@ class PerceiverLearner(Learner):
         for p in self.model.parameters():
             if id(p) not in decayed and hasattr(self.opt, 'state'): self.opt.state[p]['do_wd'] = False
 
+# %% ../nbs/11_learner.ipynb #da702750
 @delegates(Learner.__init__)
 def perceiver_learner(
     dls:SplitDataLoaders, # or any fastai `DataLoaders`

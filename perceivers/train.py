@@ -149,11 +149,12 @@ def save_run(
     write_whole(out/'run.json', lambda p: p.write_text(json.dumps(run, indent=1), encoding='utf-8'))
     save_pictures(learn, out)
 
-# %% ../nbs/13_train.ipynb #b9719426
+# %% ../nbs/13_train.ipynb #d7acf9ec
 def _or_exit(f):
     try: return f()
     except (ValueError, OSError) as e: sys.exit(f"error: {e}")
 
+# %% ../nbs/13_train.ipynb #00a6d4ee
 @call_parse
 def perceivers_train(
     data:str='auto', # auto, digits, mnist, cifar10, cifar100, imagenette, or a folder of class folders
