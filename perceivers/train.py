@@ -7,8 +7,8 @@ __all__ = ['recipes', 'recipe', 'load_data', 'recipe_model', 'train_recipe', 'wr
            'save_run', 'perceivers_train', 'train_command', 'prepare_image', 'predict_image', 'perceivers_predict',
            'predict_command']
 
-# %% ../nbs/13_train.ipynb #4fc9ef2e
-import csv, json, os, random, re, sys, time
+# %% ../nbs/13_train.ipynb #18965676
+import csv, json, os, random, re, sys, time, warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 import numpy as np
@@ -118,7 +118,7 @@ class WriteMetrics(Callback):
         "Starts the clock and the table"
         self.t0,self.rows = time.time(),[]
 
-# %% ../nbs/13_train.ipynb #630bd893
+# %% ../nbs/13_train.ipynb #8a332f6c
 def save_pictures(
     learn, # a trained fastai `Learner`
     out:Path, # folder
@@ -127,7 +127,8 @@ def save_pictures(
     def draw(name, f):
         plt.close('all'); f(); plt.tight_layout()
         write_whole(out/f'{name}.png', lambda p: plt.savefig(p, dpi=100)); plt.close('all')
-    with learn.no_bar():
+    with learn.no_bar(), warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'You are shadowing an attribute|The figure layout has changed')
         interp = ClassificationInterpretation.from_learner(learn)
         n = len(learn.dls.vocab)
         draw('losses', learn.recorder.plot_loss)
@@ -154,11 +155,11 @@ def _or_exit(f):
     try: return f()
     except (ValueError, OSError) as e: sys.exit(f"error: {e}")
 
-# %% ../nbs/13_train.ipynb #00a6d4ee
+# %% ../nbs/13_train.ipynb #18aa17a7
 @call_parse
 def perceivers_train(
     data:str='auto', # auto, digits, mnist, cifar10, cifar100, imagenette, or a folder of class folders
-    recipe:str='standard', # standard, or long (mnist): about an hour
+    recipe:str='standard', # standard, or long (mnist): more latents, more epochs
     epochs:int=None, # passes over the training part; the recipe's by default, as all that follow down to bs
     n_latents:int=None, # latents
     d_latent:int=None, # channels of a latent
