@@ -24,14 +24,15 @@ def _known(classes):
         if c.__module__.startswith('perceivers.'): res[c.__name__] = c
     return res | {c.__name__:c for c in classes}
 
-# %% ../nbs/08_checkpoint.ipynb #669dff6e
+# %% ../nbs/08_checkpoint.ipynb #2ba5ed64
 def _arguments(cls):
-    "Names of what a class is made from"
-    if cls.__init__ is nn.Module.__init__: return []
+    "Names of what a class is made from, and the name of its modules by name, or None"
+    if cls.__init__ is nn.Module.__init__: return [],None
     params = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    loose = [str(p) for p in params if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    named = [p for p in params if p.kind==p.VAR_KEYWORD and isinstance(p.annotation, type) and issubclass(p.annotation, nn.Module)]
+    loose = [str(p) for p in params if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p not in named]
     if loose: raise ValueError(f"{cls.__name__} takes {' and '.join(loose)}: name its arguments, or decorate `__init__` with fastcore's `delegates`, so that they can be saved")
-    return [p.name for p in params]
+    return [p.name for p in params if p not in named],named[0].name if named else None
 
 # %% ../nbs/08_checkpoint.ipynb #2df794cc
 def _value(m, name, args):
@@ -40,20 +41,24 @@ def _value(m, name, args):
         if hasattr(o, name): return getattr(o, name)
     raise ValueError(f"{type(m).__name__} does not keep its argument {name}: set `self.{name}` in `__init__`, so that it can be saved")
 
-# %% ../nbs/08_checkpoint.ipynb #d0f0f898
-def _settings(m, known):
-    cls = type(m)
+# %% ../nbs/08_checkpoint.ipynb #da1b5004
+def _settings(m, known, at=(), seen=None):
+    cls,seen = type(m),{} if seen is None else seen
+    if id(m) in seen: return {'same':list(seen[id(m)])}
+    seen[id(m)] = at
     if known.get(cls.__name__) is not cls:
         hint = "wrap it in a class of your own and name that" if cls.__module__.startswith('torch.') else "name it"
         raise ValueError(f"{cls.__name__} (of {cls.__module__}) is not of this package: {hint} in `classes`, here and when loading")
-    args = _arguments(cls)
-    return {'class':cls.__name__, 'args':{n:_plain(_value(m, n, args), f"{cls.__name__}'s argument {n}", known) for n in args}}
+    args,named = _arguments(cls)
+    values = {n:_value(m, n, args) for n in args} | (dict(getattr(m, named).items()) if named else {})
+    return {'class':cls.__name__, 'args':{n:_plain(o, f"{cls.__name__}'s argument {n}", known, (*at,n), seen) for n,o in values.items()}}
 
-def _plain(o, what, known):
-    if isinstance(o, nn.Module): return _settings(o, known)
-    if isinstance(o, (tuple,list)): return [_plain(x, what, known) for x in o]
+def _plain(o, what, known, at, seen):
+    if isinstance(o, nn.Module): return _settings(o, known, at, seen)
+    if isinstance(o, (tuple,list)): return [_plain(x, what, known, (*at,i), seen) for i,x in enumerate(o)]
+    if isinstance(o, dict) and not {'class','same'} & set(o) and all(isinstance(k, str) for k in o): return {k:_plain(x, what, known, (*at,k), seen) for k,x in o.items()}
     if o is None or isinstance(o, (str,int,float)): return o
-    raise ValueError(f"{what} is a {type(o).__name__}, must be a number, a word, None, a tuple or a module to be saved as JSON")
+    raise ValueError(f"{what} is a {type(o).__name__}, must be a number, a word, None, a tuple, a module, or a dict of them by name, to be saved as JSON")
 
 # %% ../nbs/08_checkpoint.ipynb #19042b0d
 def model_settings(
@@ -90,18 +95,27 @@ def _read(file, parse, what):
     try: return parse(raw)
     except Exception as e: raise ValueError(f"{file} is damaged or not {what}: {e}") from e
 
-# %% ../nbs/08_checkpoint.ipynb #8ed10049
-def _make(s, known, file):
+# %% ../nbs/08_checkpoint.ipynb #9768f37c
+def _make(s, known, file, at=(), made=None):
     "What settings describe"
-    if isinstance(s, list): return tuple(_make(o, known, file) for o in s)
+    made = {} if made is None else made
+    if isinstance(s, list): return tuple(_make(o, known, file, (*at,i), made) for i,o in enumerate(s))
     if not isinstance(s, dict): return s
+    if set(s)=={'same'}: return _again(s['same'], made, file)
+    if at and not {'class','args'} & set(s): return {k:_make(v, known, file, (*at,k), made) for k,v in s.items()}
     if set(s) != {'class','args'} or not isinstance(s['args'], dict): raise ValueError(f"{file}: a module must be {{'class': name, 'args': {{...}}}}, is {s}")
     cls = known.get(str(s['class']))
     if cls is None: raise ValueError(f"{file}: class {s['class']!r} is unknown, must be in `classes` or one of {', '.join(sorted(known))}")
-    args = {k:_make(v, known, file) for k,v in s['args'].items()}
-    try: return cls(**args)
+    args = {k:_make(v, known, file, (*at,k), made) for k,v in s['args'].items()}
+    try: made[at] = cls(**args)
     except ImportError: raise
     except Exception as e: raise ValueError(f"{file}: can't make a {s['class']} of these arguments: {e}") from e
+    return made[at]
+
+def _again(at, made, file):
+    "A module that was made before"
+    if not isinstance(at, list) or tuple(at) not in made: raise ValueError(f"{file}: {{'same': {at}}} must name a module before it: the arguments that lead to it")
+    return made[tuple(at)]
 
 # %% ../nbs/08_checkpoint.ipynb #720f062f
 def _check_fit(want, state, file):

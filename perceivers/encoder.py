@@ -24,7 +24,7 @@ def sharing_order(
     if share not in orders: raise ValueError(f"share={share!r} must be one of {list(orders)}")
     return tuple(orders[share])
 
-# %% ../nbs/04_encoder.ipynb #747e29c5
+# %% ../nbs/04_encoder.ipynb #006ce1ac
 class PerceiverEncoder(nn.Module):
     "Tokens digested into latents. Source: Perceiver, section 3.1, table 7 and appendix; Perceiver IO, section 3.1"
     def __init__(self,
@@ -39,6 +39,10 @@ class PerceiverEncoder(nn.Module):
         d_qk:int|None=None, # queries and keys of the cross-attends; None: d_in
         d_v:int|None=None, # values of the cross-attends; None: d_qk
         widening:int=1, # channels inside each MLP, as a multiple of d_latent
+        cross_widening:int|None=None, # the same after the cross-attends; None: widening
+        self_qk:int|None=None, # queries and keys of the self-attends; None: d_latent
+        self_v:int|None=None, # values of the self-attends; None: self_qk
+        cross_residual:bool=True, # add what a cross-attend learned to the latents that asked
         share_cross:str='later', # which cross-attends share weights: 'none', 'later' or 'all'
         share_blocks:str='all', # which latent transformers do
         latent_std:float=0.02, # spread of the latents at the start
@@ -50,7 +54,7 @@ class PerceiverEncoder(nn.Module):
         store_attr()
         self._build(n_blocks if n_cross is None else n_cross)
 
-# %% ../nbs/04_encoder.ipynb #3da1e192
+# %% ../nbs/04_encoder.ipynb #c2418c9a
 @patch
 def _check(self:PerceiverEncoder, n_latents, n_blocks, n_cross):
     if n_latents < 1: raise ValueError(f"n_latents={n_latents}: at least one latent is needed")
@@ -62,10 +66,10 @@ def _build(self:PerceiverEncoder, n_cross):
     self.cross_order,self.block_order = sharing_order(n_cross, self.share_cross),sharing_order(self.n_blocks, self.share_blocks)
     self.latents = nn.Parameter(torch.empty(self.n_latents, self.d_latent))
     nn.init.trunc_normal_(self.latents, std=self.latent_std, a=-2*self.latent_std, b=2*self.latent_std)
-    kw = dict(widening=self.widening, dropout=self.dropout)
-    self.cross = nn.ModuleList(CrossAttendBlock(self.d_latent, self.d_in, n_heads=self.n_cross_heads, d_qk=self.d_qk, d_v=self.d_v, absorb=self.absorb, **kw)
-                               for _ in range(max(self.cross_order)+1))
-    self.blocks = nn.ModuleList(LatentTransformer(self.d_latent, self.n_layers, n_heads=self.n_heads, **kw) for _ in range(max(self.block_order)+1))
+    look = dict(n_heads=self.n_cross_heads, d_qk=self.d_qk, d_v=self.d_v, widening=self.cross_widening or self.widening, residual=self.cross_residual, absorb=self.absorb)
+    think = dict(n_layers=self.n_layers, n_heads=self.n_heads, d_qk=self.self_qk, d_v=self.self_v, widening=self.widening)
+    self.cross = nn.ModuleList(CrossAttendBlock(self.d_latent, self.d_in, dropout=self.dropout, **look) for _ in range(max(self.cross_order)+1))
+    self.blocks = nn.ModuleList(LatentTransformer(self.d_latent, dropout=self.dropout, **think) for _ in range(max(self.block_order)+1))
 
 # %% ../nbs/04_encoder.ipynb #17cee43f
 @patch

@@ -83,6 +83,20 @@ def forward(self:GridInput,
     x = patchify(self.stem(x) if self.stem else x, self.patch)
     return Tokens(x.flatten(1, d), self.position.axes(x.shape[1:-1]), mask)
 
+# %% ../nbs/05_inputs.ipynb #c9101e66
+@patch
+def resize(self:GridInput,
+    size:tuple[int, ...], # (d,) elements on each axis from now on
+)->GridInput: # itself
+    "For inputs of another size, learned positions interpolated; raises ValueError for another number of axes, or a patch that doesn't fit"
+    size = tuple(size)
+    if len(size) != len(self.size): raise ValueError(f"size={size} must have {len(self.size)} axes, as {self.size} has")
+    if self.stem is None and any(n%p for n,p in zip(size, self.patch)): raise ValueError(f"patch={self.patch} must divide size={size}")
+    grid = tuple(n//p for n,p in zip(self._grid_of(size), self.patch))
+    if hasattr(self.position, 'resize'): self.position = self.position.resize(grid)
+    self.size,self.grid = size,grid
+    return self
+
 # %% ../nbs/05_inputs.ipynb #e9fbea47
 class ImageInput(GridInput):
     "Images (B, n_ch, height, width) as tokens, a pixel each unless `patch` says otherwise. Source: Perceiver, section 4.1"
