@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/43_all.ipynb #6bc6d038
+# %% ../nbs/43_all.ipynb #f1401db5
 from .data import *
 from fastai.vision.all import *
 from .models import *
 from .learner import *
 from .interpret import *
 from .train import *
+from .tasks import *
 
 # %% ../nbs/43_all.ipynb #693f04b4
 __all__ = [o for o in globals() if not o.startswith('_')]

@@ -19,13 +19,13 @@ def decayed_params(
     kinds = nn.Linear,nn.Conv1d,nn.Conv2d,nn.Conv3d
     return L(m.weight for m in model.modules() if isinstance(m, kinds)).unique()
 
-# %% ../nbs/11_learner.ipynb #a67ea2b7
+# %% ../nbs/11_learner.ipynb #302d3a41
 def perceiver_splitter(
     model:nn.Module, # a model whose parts stand in the order in which data flows
 )->list[list[nn.Parameter]]: # a group a part that has parameters
     "Parameter groups for `freeze` and discriminative learning rates: the door (if it learns), the encoder, the head"
     seen,groups = set(),L()
-    for part in model.children():
+    for part in getattr(model, 'parts', model.children)():
         ps = [p for p in part.parameters() if id(p) not in seen]
         seen.update(map(id, ps))
         if ps: groups.append(ps)
@@ -49,7 +49,7 @@ class PerceiverLearner(Learner):
         for p in self.model.parameters():
             if id(p) not in decayed and hasattr(self.opt, 'state'): self.opt.state[p]['do_wd'] = False
 
-# %% ../nbs/11_learner.ipynb #da702750
+# %% ../nbs/11_learner.ipynb #ca384ece
 @delegates(Learner.__init__)
 def perceiver_learner(
     dls:SplitDataLoaders, # or any fastai `DataLoaders`
@@ -67,5 +67,5 @@ def perceiver_learner(
     defaults = dict(splitter=perceiver_splitter, moms=(0.9,0.9,0.9))
     cbs = L(cbs) + [PlainTensors()] + ([GradientClip(clip)] if clip else [])
     learn = PerceiverLearner(dls, model, loss_func=loss_func, opt_func=opt_func, lr=lr, wd=wd, cbs=cbs, **{**defaults, **kwargs})
-    if learn.dls.device.type=='cuda': learn.add_cb(MixedPrecision(amp_mode=AMPMode.BF16 if torch.cuda.is_bf16_supported() else AMPMode.FP16))
+    if torch.device(learn.dls.device).type=='cuda': learn.add_cb(MixedPrecision(amp_mode=AMPMode.BF16 if torch.cuda.is_bf16_supported() else AMPMode.FP16))
     return learn

@@ -25,11 +25,11 @@ import perceivers.interpret # gives Learner.show_attention # chkstyle: ignore
 from .learner import perceiver_learner
 from .perceiver import Perceiver
 
-# %% ../nbs/13_train.ipynb #1f6c612a
+# %% ../nbs/13_train.ipynb #3429af0b
 _small = dict(n_latents=16, d_latent=64, n_blocks=2, n_layers=2, n_bands=8, patch=1, shift=0, flip=False, smooth=0., bs=64, lr=4e-3, epochs=16)
 recipes = {
     'digits':     dict(standard={**_small, 'n_bands':4, 'epochs':40}),
-    'mnist':      dict(standard={**_small, 'shift':1}, long={**_small, 'n_latents':32, 'shift':2, 'smooth':0.1, 'epochs':36}),
+    'mnist':      dict(standard={**_small, 'shift':1}, long={**_small, 'n_latents':32, 'shift':2, 'smooth':0.1, 'epochs':60}),
     'cifar10':    dict(standard={**_small, 'n_latents':32, 'd_latent':128, 'n_bands':16, 'shift':4, 'flip':True, 'smooth':0.1, 'lr':3e-3, 'epochs':8}),
     'folder':     dict(standard={**_small, 'n_latents':32, 'd_latent':128, 'n_bands':16, 'patch':2, 'flip':True, 'smooth':0.1, 'lr':3e-3, 'epochs':10}),
 }
@@ -155,11 +155,11 @@ def _or_exit(f):
     try: return f()
     except (ValueError, OSError) as e: sys.exit(f"error: {e}")
 
-# %% ../nbs/13_train.ipynb #18aa17a7
+# %% ../nbs/13_train.ipynb #3e35e8b4
 @call_parse
 def perceivers_train(
     data:str='auto', # auto, digits, mnist, cifar10, cifar100, imagenette, or a folder of class folders
-    recipe:str='standard', # standard, or long (mnist): more latents, more epochs
+    recipe:str='standard', # standard, or long (mnist): more latents, more epochs, about an hour on two cores
     epochs:int=None, # passes over the training part; the recipe's by default, as all that follow down to bs
     n_latents:int=None, # latents
     d_latent:int=None, # channels of a latent
