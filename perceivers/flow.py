@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['neighbourhoods', 'FlowInput', 'FlowOutput', 'end_point_error', 'warp', 'flow_image']
 
-# %% ../nbs/24_flow.ipynb #23f72cb4
+# %% ../nbs/24_flow.ipynb #d9e75d74
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from fastcore.basics import patch
 from .inputs import ImageInput
 from .outputs import TokenwiseOutput
 from .position import Tokens
@@ -46,7 +47,7 @@ class FlowInput(ImageInput):
         if x.ndim != 5 or x.shape[1] != 2 or x.shape[2] not in (C,9*C): raise ValueError(f"input is {tuple(x.shape)}, must be (B, 2, {C} or {9*C}, height, width)")
         return super().forward((neighbourhoods(x) if x.shape[2]==C else x).flatten(1, 2), mask)
 
-# %% ../nbs/24_flow.ipynb #29e3f7de
+# %% ../nbs/24_flow.ipynb #210a4ab0
 class FlowOutput(TokenwiseOutput):
     "A motion for each pixel. Source: Perceiver IO, section 4.3 and appendix on optical flow"
     def __init__(self,
@@ -65,15 +66,17 @@ class FlowOutput(TokenwiseOutput):
         "The tokens; raises ValueError without them"
         return super().queries(tokens, at)
 
-    def forward(self,
-        y:Tensor, # (B, M, 2) the decoder's answers
-        at:Tensor|None=None, # (n,) which pixels; None: all
-        size:tuple[int, int]|None=None, # height and width of frames of another size; None: `self.size`
-    )->Tensor: # (B, height, width, 2), or (B, n, 2) where `at` is given
-        "Pixels by which each pixel moves; raises ValueError for another number of them than `size` has"
-        h,w = self.size if size is None else size
-        if at is None and y.shape[1] != h*w: raise ValueError(f"there are {y.shape[1]} answers, size={(h,w)} needs {h*w}: give the frames' `size`")
-        return (y if at is not None else y.unflatten(1, (h,w)))/self.scale
+# %% ../nbs/24_flow.ipynb #ab3aebac
+@patch
+def forward(self:FlowOutput,
+    y:Tensor, # (B, M, 2) the decoder's answers
+    at:Tensor|None=None, # (n,) which pixels; None: all
+    size:tuple[int, int]|None=None, # height and width of frames of another size; None: `self.size`
+)->Tensor: # (B, height, width, 2), or (B, n, 2) where `at` is given
+    "Pixels by which each pixel moves; raises ValueError for another number of them than `size` has"
+    h,w = self.size if size is None else size
+    if at is None and y.shape[1] != h*w: raise ValueError(f"there are {y.shape[1]} answers, size={(h,w)} needs {h*w}: give the frames' `size`")
+    return (y if at is not None else y.unflatten(1, (h,w)))/self.scale
 
 # %% ../nbs/24_flow.ipynb #4c83f601
 def end_point_error(

@@ -118,7 +118,7 @@ class MultimodalOutput(Output):
         width = d_out or self.d_query
         self.heads = nn.ModuleDict({k: nn.Linear(width, o.d_out) if o.d_out else nn.Identity() for k,o in outputs.items()})
 
-# %% ../nbs/25_multimodal.ipynb #5a15aaed
+# %% ../nbs/25_multimodal.ipynb #c746c9b1
 @patch
 def _at(self:MultimodalOutput, at):
     if unknown := set(at or {})-set(self.outputs): raise ValueError(f"at has {sorted(unknown)}, must be among {list(self.outputs)}")
@@ -136,6 +136,7 @@ def queries(self:MultimodalOutput,
     B = max(len(q) for q in rows.values())
     return torch.cat([q.expand(B, -1, -1) if len(q)==1 else q for q in rows.values()], 1)
 
+# %% ../nbs/25_multimodal.ipynb #9be1db6d
 @patch
 def forward(self:MultimodalOutput,
     y:Tensor, # (B, O, d_out) answers to the queries that were made last

@@ -72,7 +72,7 @@ def _decoder(self:PerceiverIO, outputs):
     return PerceiverDecoder(outputs.d_query, self.encoder.d_latent, outputs.d_out, n_heads=self.dec_heads, d_qk=self.dec_qk, d_v=self.dec_v,
                             widening=self.dec_widening, residual=self.dec_residual, dropout=self.dropout, absorb=self.absorb)
 
-# %% ../nbs/21_perceiver_io.ipynb #4583e8c0
+# %% ../nbs/21_perceiver_io.ipynb #95d0a867
 @patch
 def encode(self:PerceiverIO,
     *xb:Tensor, # (B, ...) what the first door takes
@@ -81,6 +81,7 @@ def encode(self:PerceiverIO,
     "The latents after looking and thinking"
     return self.encoder(self.inputs(*xb, mask=mask))
 
+# %% ../nbs/21_perceiver_io.ipynb #fb0fb330
 @patch
 def decode(self:PerceiverIO,
     latents:Tensor, # (B, N, D) from `encode`
@@ -93,6 +94,7 @@ def decode(self:PerceiverIO,
     y = self.decoder(self.outputs.queries(tokens, at, **kwargs), latents, chunk)
     return self.outputs(y, at, **kwargs)
 
+# %% ../nbs/21_perceiver_io.ipynb #14fecb34
 @patch
 def forward(self:PerceiverIO,
     *xb:Tensor, # (B, ...) what the first door takes

@@ -58,7 +58,7 @@ def perceiver_modelnet40(
     "ModelNet40 from 2,000 points. Source: Perceiver, section 4.3 (64 bands up to a frequency of 1,120; two cross-attends, six self-attends each)"
     return Perceiver(SetInput(3, 3), n_classes, **{**dict(n_blocks=2), **kwargs})
 
-# %% ../nbs/40_presets.ipynb #a3a1443d
+# %% ../nbs/40_presets.ipynb #d03d5201
 @_preset
 def perceiver_audioset_raw(
     n_samples:int=61_440, # samples of a sound
@@ -77,6 +77,7 @@ def perceiver_audioset_mel(
     "AudioSet from a mel spectrogram, an element a token. Source: Perceiver, section 4.2; size of the spectrogram and depth are ours"
     return Perceiver(ImageInput(size, n_ch=1), n_classes, **kwargs)
 
+# %% ../nbs/40_presets.ipynb #18ba6a95
 @_preset
 def perceiver_audioset_video(
     n_samples:int=61_440, # samples of a sound
@@ -120,12 +121,13 @@ def vision_perceiver_conv(
     "ImageNet through a convolution. Source: Perceiver IO, section 4.2 and appendix; official configuration"
     return _io(ImageInput(size, stem=ConvStem(3, 64), max_res=(56,56)), ClassOutput(n_classes, d_query), kwargs)
 
-# %% ../nbs/40_presets.ipynb #cab6d193
+# %% ../nbs/40_presets.ipynb #b7e8cbe4
 def _language(max_len, d, given, **numbers):
     inp = TextInput(max_len, d)
     fixed = dict(n_blocks=1, n_cross_heads=8, d_qk=256, self_qk=256, dec_heads=8, dec_qk=256, dec_v=d, dec_residual=False)
     return _io(inp, TextOutput(inp), given, **fixed, **numbers)
 
+# %% ../nbs/40_presets.ipynb #31e23ea3
 @_preset
 def language_perceiver(
     max_len:int=2048, # bytes that are read at once

@@ -157,7 +157,7 @@ def official_names(
     if model.decoder.d_out is not None: names |= _pair('decoder.project', f'{dec}.final_layer')
     return names | _output_names(model.outputs)
 
-# %% ../nbs/41_pretrained.ipynb #7c277dc5
+# %% ../nbs/41_pretrained.ipynb #8af75d2e
 def official_state(
     model:PerceiverIO, # one of the seven kinds that transformers has
     state:dict, # {their name: tensor}
@@ -173,6 +173,7 @@ def official_state(
         raise ValueError(f"weights do not fit: {', '.join(bad[:4])}")
     return {k:v.reshape(ours[k].shape) for k,v in got.items()}
 
+# %% ../nbs/41_pretrained.ipynb #7a0b2b84
 def from_official(
     arch:str, # class of transformers, such as 'PerceiverForMaskedLM'
     config:dict, # its configuration
@@ -191,7 +192,7 @@ def from_transformers(
     "A model of transformers as one of ours; raises ValueError for a class that is none of these"
     return from_official(type(model).__name__, model.config.to_dict(), model.state_dict())
 
-# %% ../nbs/41_pretrained.ipynb #ed0b287a
+# %% ../nbs/41_pretrained.ipynb #d3a644cf
 def _arch(m):
     "The class of transformers that could be the same"
     i,o = m.inputs,m.outputs
@@ -201,6 +202,7 @@ def _arch(m):
     if not isinstance(i, ImageInput): raise ValueError(f"inputs are {type(i).__name__}: transformers has no such Perceiver")
     return 'PerceiverForImageClassification' + {ConvStem:'ConvProcessing', PointStem:'Learned'}.get(type(i.stem), 'Fourier')
 
+# %% ../nbs/41_pretrained.ipynb #fd26f9bc
 def _config(m):
     "A configuration from a model's own numbers"
     e,i,o = m.encoder,m.inputs,m.outputs

@@ -13,7 +13,7 @@ from fastcore.basics import patch, store_attr
 from .attention import attention, check_mask, merge_heads, split_heads, zero_masked
 from .position import LearnedPosition, Tokens
 
-# %% ../nbs/30_resampler.ipynb #10675fa6
+# %% ../nbs/30_resampler.ipynb #d7be71c7
 class ResamplerAttention(nn.Module):
     "Latents attend to features and to themselves. Source: Flamingo, section 2.1 and appendix A.1.1"
     def __init__(self,
@@ -30,17 +30,19 @@ class ResamplerAttention(nn.Module):
         self.out = nn.Linear(n_heads*d_head, d, bias=False)
         self.q_norm,self.k_norm = (nn.LayerNorm(d_head) if qk_norm else nn.Identity() for _ in range(2))
 
-    def forward(self,
-        z:Tensor, # (B, N, d) latents
-        x:Tensor, # (B, M, d) features
-        mask:Tensor|None=None, # (B, M) bool, True where a feature is real
-    )->Tensor: # (B, N, d)
-        "What the latents learned from features and from each other"
-        z = self.latent_norm(z)
-        both = torch.cat([self.context_norm(zero_masked(x, mask)), z], 1)
-        if mask is not None: mask = F.pad(mask, (0,z.shape[1]), value=True)
-        q,k,v = (split_heads(o, self.n_heads) for o in (self.q(z), self.k(both), self.v(both)))
-        return self.out(merge_heads(attention(self.q_norm(q), self.k_norm(k), v, mask)))
+# %% ../nbs/30_resampler.ipynb #6a7b4f54
+@patch
+def forward(self:ResamplerAttention,
+    z:Tensor, # (B, N, d) latents
+    x:Tensor, # (B, M, d) features
+    mask:Tensor|None=None, # (B, M) bool, True where a feature is real
+)->Tensor: # (B, N, d)
+    "What the latents learned from features and from each other"
+    z = self.latent_norm(z)
+    both = torch.cat([self.context_norm(zero_masked(x, mask)), z], 1)
+    if mask is not None: mask = F.pad(mask, (0,z.shape[1]), value=True)
+    q,k,v = (split_heads(o, self.n_heads) for o in (self.q(z), self.k(both), self.v(both)))
+    return self.out(merge_heads(attention(self.q_norm(q), self.k_norm(k), v, mask)))
 
 # %% ../nbs/30_resampler.ipynb #089e4d9a
 class ResamplerMLP(nn.Module):

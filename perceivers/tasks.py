@@ -357,7 +357,7 @@ class Spoil(ItemTransform):
         r,c = (torch.arange(img.shape[-1], device=x.device).view(1,1,*o) for o in ((-1,1),(1,-1)))
         return x,img.masked_fill((r>=top)&(r<top+s)&(c>=left)&(c<left+s), 0),*rest
 
-# %% ../nbs/26_tasks.ipynb #ba532004
+# %% ../nbs/26_tasks.ipynb #d46feb1f
 def pairs_dls(
     bs:int=32, # B
     repeat:int=4, # written digits for each recording
@@ -375,6 +375,7 @@ def pairs_dls(
     return arrays_dls(part(10, 1000, dls.train_ds, 0), spoiled(part(5, 10, dls.valid_ds, 1), 1), lambda: spoiled(part(0, 5, dls.test.dataset, 2), 2), n_inp=2, bs=bs,
                       tfm=Spoil(), show=show_pairs, loss_func=CrossEntropyLossFlat(), **kwargs)
 
+# %% ../nbs/26_tasks.ipynb #6554ebff
 def show_pairs(
     xs:tuple, # sounds (B, 1, samples) and pictures (B, 1, H, W)
     ys:tuple, # one array: classes (B,)

@@ -79,7 +79,7 @@ def forward(self:TextInput,
         raise ValueError(f"ids run from {ids.min()} to {ids.max()}: symbols run from 0 to {self.n_symbols-1}")
     return Tokens(self.embed(ids) + self.position.table[:M], mask=mask)
 
-# %% ../nbs/22_text.ipynb #389b0407
+# %% ../nbs/22_text.ipynb #ae2b7978
 class TextOutput(Output):
     "Scores of every symbol at every place, with the first door's embedding. Source: Perceiver IO, section 4.1 and appendix on language"
     d_out = None # the answers are compared with the embedding as they are
@@ -92,16 +92,19 @@ class TextOutput(Output):
         self.std,self.d_query = std,inputs.d # Q
         self.position,self.bias = LearnedPosition((inputs.max_len,), inputs.d, std),nn.Parameter(torch.zeros(inputs.n_symbols))
 
-    def queries(self,
-        tokens:Tokens|None=None, # not needed
-        at:Tensor|None=None, # (n,) places; None: all `max_len`
-    )->Tensor: # (1, O, Q)
-        "A query for each place"
-        return rows_at(self.position.table[None], at)
+# %% ../nbs/22_text.ipynb #1d19f015
+@patch
+def queries(self:TextOutput,
+    tokens:Tokens|None=None, # not needed
+    at:Tensor|None=None, # (n,) places; None: all `max_len`
+)->Tensor: # (1, O, Q)
+    "A query for each place"
+    return rows_at(self.position.table[None], at)
 
-    def forward(self,
-        y:Tensor, # (B, O, Q) the decoder's answers
-        at:Tensor|None=None, # (n,) their places, or None
-    )->Tensor: # (B, O, n_symbols)
-        "Scores of the symbols"
-        return y @ self.inputs.embed.weight.T + self.bias
+@patch
+def forward(self:TextOutput,
+    y:Tensor, # (B, O, Q) the decoder's answers
+    at:Tensor|None=None, # (n,) their places, or None
+)->Tensor: # (B, O, n_symbols)
+    "Scores of the symbols"
+    return y @ self.inputs.embed.weight.T + self.bias
