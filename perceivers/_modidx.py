@@ -431,6 +431,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'perceivers.reading._draw_parts': ('reading.html#_draw_parts', 'perceivers/reading.py'),
                                     'perceivers.reading._draw_set': ('reading.html#_draw_set', 'perceivers/reading.py'),
                                     'perceivers.reading._draw_text': ('reading.html#_draw_text', 'perceivers/reading.py'),
+                                    'perceivers.reading._relative': ('reading.html#_relative', 'perceivers/reading.py'),
+                                    'perceivers.reading._rows': ('reading.html#_rows', 'perceivers/reading.py'),
                                     'perceivers.reading.decoder_weights': ('reading.html#decoder_weights', 'perceivers/reading.py'),
                                     'perceivers.reading.plot_point_attention': ( 'reading.html#plot_point_attention',
                                                                                  'perceivers/reading.py'),

@@ -51,7 +51,12 @@ def symbols(
     def sign(i): return _signs.get(i) or {'\n':'⏎', ' ':'␣'}.get(c:=decode_text(torch.tensor([i])), c if c.isprintable() and c else '?')
     return [sign(i) for i in ids.tolist()]
 
-# %% ../nbs/27_reading.ipynb #1ab326b1
+# %% ../nbs/27_reading.ipynb #3853ca52
+def _relative(maps):
+    maps = maps.detach().float().cpu()
+    return maps/maps.amax(-1, keepdim=True).clamp(min=1e-12)
+
+# %% ../nbs/27_reading.ipynb #cba35cbc
 def plot_text_attention(
     signs:list[str], # (M,) what to write below each column
     maps:Tensor, # (N, M) weights
@@ -60,9 +65,9 @@ def plot_text_attention(
     title:str|None=None, # above all
 )->None:
     "Draws weights over a text: a row for each latent or query, darker where it looks; each row has its own scale"
-    maps = maps.detach().float().cpu()[:n]
+    maps = _relative(maps[:n])
     fig,ax = plt.subplots(figsize=(min(.16*len(signs)+1.5, 12), .2*len(maps)+.8), layout='constrained')
-    ax.imshow(maps/maps.amax(1, keepdim=True).clamp(min=1e-12), cmap='Reds', vmin=0, vmax=1, aspect='auto', interpolation='nearest')
+    ax.imshow(maps, cmap='Reds', vmin=0, vmax=1, aspect='auto', interpolation='nearest')
     ax.set_xticks(range(len(signs)), signs, fontsize=8, family='DejaVu Sans Mono')
     ax.set_yticks(range(len(maps)), titles[:n] if titles else [f'latent {i}' for i in range(len(maps))], fontsize=7)
     ax.tick_params(length=0)
@@ -72,7 +77,7 @@ def plot_text_attention(
 @draw_attention.register
 def _draw_text(door:TextInput, xs, maps, n=16, titles=None, title=None): plot_text_attention(symbols(xs[0]), maps, n, titles, title)
 
-# %% ../nbs/27_reading.ipynb #8350b87e
+# %% ../nbs/27_reading.ipynb #eff1c731
 def plot_point_attention(
     places:Tensor, # (M, 2 or more): row and column; more axes are left out
     maps:Tensor, # (N, M) weights
@@ -81,10 +86,10 @@ def plot_point_attention(
     title:str|None=None, # above all
 )->None:
     "Draws a cloud of points once for each latent, with larger red points where it looks"
-    p,maps = places.detach().float().cpu(),maps.detach().float().cpu()
-    for ax,o,t in zip(_panels(min(n, len(maps)), 1., title), maps, titles or _titles(maps)):
+    p,titles = places.detach().float().cpu(),titles or _titles(maps)
+    for ax,o,t in zip(_panels(min(n, len(maps)), 1., title), _relative(maps), titles):
         ax.scatter(p[:,1], -p[:,0], s=4, c='.8')
-        ax.scatter(p[:,1], -p[:,0], s=60*o/o.max().clamp(min=1e-12), c='r', alpha=.7, lw=0)
+        ax.scatter(p[:,1], -p[:,0], s=60*o, c='r', alpha=.7, lw=0)
         ax.set_aspect('equal'); ax.set_title(t, fontsize=7)
 
 # %% ../nbs/27_reading.ipynb #99f3c176
@@ -100,7 +105,12 @@ def _draw_parts(door:MultimodalInput, xs, maps, n=16, titles=None, title=None):
     for x,(name,part),w in zip(xs, tokens.items(), maps.split([t.array().shape[1] for t in tokens.values()], -1)):
         draw_attention(door.inputs[name], (x,), w, n, titles, f"{title or ''} {name}: {w[:n].sum(-1).mean():.0%} of the weight")
 
-# %% ../nbs/27_reading.ipynb #b94915cb
+# %% ../nbs/27_reading.ipynb #fdb5c514
+def _rows(R, at):
+    if bad := [o for o in at if not 0 <= o < len(R)]: raise ValueError(f"at holds {bad[0]}: outputs run from 0 to {len(R)-1}")
+    return R[at]
+
+# %% ../nbs/27_reading.ipynb #cde6b8c4
 @patch
 def show_reading(self:Learner,
     at:list[int], # (n,) numbers of outputs
@@ -113,7 +123,6 @@ def show_reading(self:Learner,
     Raises TypeError for a model without a decoder, and ValueError for an item or an output that there is not."""
     one,n = _one(self.dls[ds_idx], idx),self.dls.n_inp
     b = one.one_batch()
-    R = reading(self.model, *b[:n])[0]
-    if bad := [o for o in at if not 0 <= o < len(R)]: raise ValueError(f"at holds {bad[0]}: outputs run from 0 to {len(R)-1}")
-    titles = titles or [f'output {o}, top {100*R[o].max():.2g}%' for o in at]
-    draw_attention(perceiver_in(self.model).inputs, tuple(x[0] for x in one.decode(b)[:n]), R[at], len(at), titles)
+    R = _rows(reading(self.model, *b[:n])[0], at)
+    titles = titles or [f'output {o}, top {100*r.max():.2g}%' for o,r in zip(at, R)]
+    draw_attention(perceiver_in(self.model).inputs, tuple(x[0] for x in one.decode(b)[:n]), R, len(at), titles)
