@@ -54,7 +54,17 @@ def fold_norm(
     w,b = linear.weight*norm.weight,linear.weight@norm.bias + linear.bias
     return w.unflatten(0, (n_heads, -1)),b.view(n_heads, -1, 1)
 
-# %% ../nbs/02_cross_attention.ipynb #780570b0
+# %% ../nbs/02_cross_attention.ipynb #fc5c8869
+def _ones_attention(q, q_bias, x, mask, dropout, scale):
+    "Averages and sums of the weights by SDPA, with a channel of ones beside `x`; arguments as in `whole_attention`"
+    C = x.shape[-1]
+    fill = -(C+1)%8
+    q,x = F.pad(torch.cat([q, q_bias], -1), (0,fill)),F.pad(x, (0,1+fill))
+    x[...,C] = 1
+    y = attention(q[:,None], x[:,None], x[:,None], mask, dropout, scale)[:,0]
+    return y[...,:C], y[...,C:C+1]
+
+# %% ../nbs/02_cross_attention.ipynb #ef2f4d6f
 def whole_attention(
     q:Tensor, # (B, N, C) queries
     q_bias:Tensor, # (B, N, 1) what each query adds to its scores
@@ -70,12 +80,7 @@ def whole_attention(
         return A@x, A.sum(-1, keepdim=True) if ones is None else ones
     if ones is not None and x.device.type=='cpu' and not torch.is_grad_enabled():
         return attention(q[:,None], x[:,None], x[:,None], scale=scale)[:,0], ones
-    C = x.shape[-1]
-    fill = -(C+1)%8
-    q,x = F.pad(torch.cat([q, q_bias], -1), (0,fill)),F.pad(x, (0,1+fill))
-    x[...,C] = 1
-    y = attention(q[:,None], x[:,None], x[:,None], mask, dropout, scale)[:,0]
-    return y[...,:C], y[...,C:C+1]
+    return _ones_attention(q, q_bias, x, mask, dropout, scale)
 
 # %% ../nbs/02_cross_attention.ipynb #15ebeac0
 def _pieces(
@@ -93,17 +98,36 @@ def _pieces(
         scores = torch.mm(k, q.mT, out=room[:len(k)])
         yield at, k, scores if mask is None else scores.masked_fill_(~mask[at,None], torch.finfo(x.dtype).min)
 
-# %% ../nbs/02_cross_attention.ipynb #39246946
+# %% ../nbs/02_cross_attention.ipynb #3375155a
+def _add_piece(top, total, y, k, scores):
+    "Largest scores (1, N), sums (1, N) and weighted sums (C, N) after one more piece `k`, whose `scores` are overwritten"
+    old,top = top,torch.maximum(top, scores.amax(0, keepdim=True))
+    fix,A = (old-top).exp(),scores.sub_(top).exp_()
+    return top, total*fix + A.sum(0, keepdim=True), torch.addmm(y*fix, k.mT, A)
+
+# %% ../nbs/02_cross_attention.ipynb #28969406
 def streamed_averages(q, x, mask, eps):
     "Averages (N, C) of one sample's standardised tokens, and the logarithm (1, N) of the sum of exponentials; arguments as in `_pieces`"
     top,total,y = q.new_full((1, len(q)), -torch.inf),q.new_zeros(1, len(q)),torch.zeros_like(q.mT)
-    for _,k,scores in _pieces(q, x, mask, eps):
-        old,top = top,torch.maximum(top, scores.amax(0, keepdim=True))
-        fix,A = (old-top).exp(),scores.sub_(top).exp_()
-        total,y = total*fix + A.sum(0, keepdim=True),torch.addmm(y*fix, k.mT, A)
+    for _,k,scores in _pieces(q, x, mask, eps): top,total,y = _add_piece(top, total, y, k, scores)
     return (y/total).mT, top+total.log()
 
-# %% ../nbs/02_cross_attention.ipynb #8c47f8e6
+# %% ../nbs/02_cross_attention.ipynb #bef89277
+def _norm_grad(x, g, eps):
+    "Gradient of `x` (size, C) from that of the standardised `x`"
+    with torch.enable_grad(): k = F.layer_norm(x:=x.detach().requires_grad_(), x.shape[-1:], eps=eps)
+    return torch.autograd.grad(k, x, g)[0]
+
+# %% ../nbs/02_cross_attention.ipynb #cae86638
+def _add_grads(dq, dx, q, x, mask, eps, lse, g, gy):
+    "Adds one sample's gradients to `dq` (C, N), and writes `dx` (M, C) unless it is None; `gy` (N,) is g·y"
+    for at,k,scores in _pieces(q, x, mask, eps):
+        A = scores.sub_(lse).exp_()
+        dS = (k@g.mT).sub_(gy).mul_(A)
+        dq.addmm_(k.mT, dS)
+        if dx is not None: dx[at] = _norm_grad(x[at], torch.addmm(dS@q, A, g), eps)
+
+# %% ../nbs/02_cross_attention.ipynb #ef5229e6
 class StreamedAttention(torch.autograd.Function):
     "`streamed_averages` of a batch, differentiable once in queries and tokens; called by `apply(q, x, mask, eps)`"
     @staticmethod
@@ -118,20 +142,10 @@ class StreamedAttention(torch.autograd.Function):
     def backward(ctx, g):
         q,x,mask,y,lse = ctx.saved_tensors
         dq,dx = torch.zeros_like(q.mT),torch.empty_like(x) if ctx.needs_input_grad[1] else None
-        gy = (g*y).sum(-1)[:,None]
+        gy = (g*y).sum(-1)
         for i in range(len(x)):
-            for at,k,scores in _pieces(q[i], x[i], None if mask is None else mask[i], ctx.eps):
-                A = scores.sub_(lse[i]).exp_()
-                dS = (k@g[i].mT).sub_(gy[i]).mul_(A)
-                dq[i].addmm_(k.mT, dS)
-                if dx is not None: dx[i,at] = _norm_grad(x[i,at], torch.addmm(dS@q[i], A, g[i]), ctx.eps)
+            _add_grads(dq[i], None if dx is None else dx[i], q[i], x[i], None if mask is None else mask[i], ctx.eps, lse[i], g[i], gy[i])
         return dq.mT, dx, None, None
-
-# %% ../nbs/02_cross_attention.ipynb #bef89277
-def _norm_grad(x, g, eps):
-    "Gradient of `x` (size, C) from that of the standardised `x`"
-    with torch.enable_grad(): k = F.layer_norm(x:=x.detach().requires_grad_(), x.shape[-1:], eps=eps)
-    return torch.autograd.grad(k, x, g)[0]
 
 # %% ../nbs/02_cross_attention.ipynb #3eb47ffd
 def streams(

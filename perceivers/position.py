@@ -41,7 +41,15 @@ def fourier_bands(
     if log_bands: return torch.logspace(0, math.log2(top), n_bands, base=2, dtype=torch.float64)
     return torch.linspace(1, top, n_bands, dtype=torch.float64)
 
-# %% ../nbs/00_position.ipynb #290a1444
+# %% ../nbs/00_position.ipynb #bbcc3394
+def _angles(pos, n_bands, max_res, log_bands):
+    "Angles (..., d*n_bands) of places `pos` (..., d): axis by axis, the bands within"
+    if pos.shape[-1] != len(max_res):
+        raise ValueError(f"max_res={tuple(max_res)} has {len(max_res)} axes, pos has {pos.shape[-1]}: they must be as many")
+    bands = torch.stack([fourier_bands(n_bands, r, log_bands) for r in max_res]).to(pos)
+    return (math.pi*pos[...,None]*bands).flatten(-2)
+
+# %% ../nbs/00_position.ipynb #eb9329c5
 def fourier_features(
     pos:Tensor, # (..., d) places in [-1, 1]
     n_bands:int, # frequencies on each axis
@@ -53,14 +61,11 @@ def fourier_features(
     """Places as sines and cosines of evenly spaced frequencies
 
     Raises ValueError when `max_res` and `pos` have different numbers of axes. Source: Perceiver, section 3.2."""
-    if pos.shape[-1] != len(max_res):
-        raise ValueError(f"max_res={tuple(max_res)} has {len(max_res)} axes, pos has {pos.shape[-1]}: they must be as many")
-    bands = torch.stack([fourier_bands(n_bands, r, log_bands) for r in max_res]).to(pos)
-    angle = (math.pi*pos[...,None]*bands).flatten(-2)
+    angle = _angles(pos, n_bands, max_res, log_bands)
     parts = [pos]*with_position + [angle.sin()] + [angle.cos()]*(not sine_only)
     return torch.cat(parts, -1)
 
-# %% ../nbs/00_position.ipynb #3da14b37
+# %% ../nbs/00_position.ipynb #40837d19
 class Tokens(NamedTuple):
     "Content beside position, and which tokens are real. Source: the byte array of Perceiver, section 3.1"
     content: Tensor # (B, M, C0) what is there
@@ -68,23 +73,28 @@ class Tokens(NamedTuple):
     mask: Tensor|None = None # (B, M) bool, True where a token is real; None: all are
     parts: dict|None = None # where several doors stand side by side: the tokens of each by name
 
-    @property
-    def grid(self)->tuple[int, ...]: # (d,) tokens on each axis
-        "The grid's size, or M alone where there are no axes"
-        return tuple(map(len, self.axes)) if self.axes else (self.content.shape[1],)
+# %% ../nbs/00_position.ipynb #504dc469
+@patch(as_prop=True)
+def grid(self:Tokens)->tuple[int, ...]: # (d,) tokens on each axis
+    "The grid's size, or M alone where there are no axes"
+    return tuple(map(len, self.axes)) if self.axes else (self.content.shape[1],)
 
-    def position(self)->Tensor: # (M, C1)
-        "Every token's position: one row from each axis, added up"
-        if not self.axes: return self.content.new_zeros(self.content.shape[1], 0)
-        d = len(self.axes)
-        return sum(t.view(*[-1 if i==j else 1 for j in range(d)], t.shape[-1]) for i,t in enumerate(self.axes)).flatten(0, -2)
+# %% ../nbs/00_position.ipynb #ff3e26f5
+@patch
+def position(self:Tokens)->Tensor: # (M, C1)
+    "Every token's position: one row from each axis, added up"
+    if not self.axes: return self.content.new_zeros(self.content.shape[1], 0)
+    d = len(self.axes)
+    return sum(t.view(*[-1 if i==j else 1 for j in range(d)], t.shape[-1]) for i,t in enumerate(self.axes)).flatten(0, -2)
 
-    def array(self)->Tensor: # (B, M, C0+C1)
-        "The whole input as one array, content before position"
-        if not self.axes: return self.content
-        return torch.cat([self.content, self.position().to(self.content).expand(len(self.content), -1, -1)], -1)
+# %% ../nbs/00_position.ipynb #b8699aca
+@patch
+def array(self:Tokens)->Tensor: # (B, M, C0+C1)
+    "The whole input as one array, content before position"
+    if not self.axes: return self.content
+    return torch.cat([self.content, self.position().to(self.content).expand(len(self.content), -1, -1)], -1)
 
-# %% ../nbs/00_position.ipynb #79552df0
+# %% ../nbs/00_position.ipynb #2e29a192
 class FourierPosition(nn.Module):
     "Positions as Fourier features, for any places and any grid. Source: Perceiver, section 3.2"
     def __init__(self,
@@ -101,11 +111,31 @@ class FourierPosition(nn.Module):
         self.grid = None
         self.register_buffer('_like', torch.empty(0), persistent=False)
 
-    def forward(self,
-        pos:Tensor, # (..., d) places in [-1, 1]
-    )->Tensor: # (..., d_out)
-        "The encoding of any places"
-        return fourier_features(pos, self.n_bands, self.max_res, self.with_position, self.sine_only, self.log_bands)
+# %% ../nbs/00_position.ipynb #3e6fa87b
+@patch
+def forward(self:FourierPosition,
+    pos:Tensor, # (..., d) places in [-1, 1]
+)->Tensor: # (..., d_out)
+    "The encoding of any places"
+    return fourier_features(pos, self.n_bands, self.max_res, self.with_position, self.sine_only, self.log_bands)
+
+# %% ../nbs/00_position.ipynb #487dc0b5
+@patch
+def _owner(self:FourierPosition):
+    "The axis (d_out,) that each channel belongs to"
+    axis = torch.arange(len(self.max_res))
+    waves = axis.repeat_interleave(self.n_bands)
+    return torch.cat([axis]*self.with_position + [waves] + [waves]*(not self.sine_only))
+
+# %% ../nbs/00_position.ipynb #9d8fda50
+@patch
+def _places(self:FourierPosition, n): return grid_positions((n,), torch.float64)[:,0]
+
+@patch
+def _table(self:FourierPosition, axis, n):
+    pos = torch.zeros(n, len(self.max_res), dtype=torch.float64)
+    pos[:,axis] = self._places(n)
+    return self(pos) * (self._owner()==axis)
 
 # %% ../nbs/00_position.ipynb #75e824e8
 @patch
@@ -120,20 +150,7 @@ def axes(self:FourierPosition,
         self.grid = grid
     return tuple(getattr(self, f'_table{i}') for i in range(d))
 
-# %% ../nbs/00_position.ipynb #b5f01cff
-@patch
-def _places(self:FourierPosition, n): return grid_positions((n,), torch.float64)[:,0]
-
-@patch
-def _table(self:FourierPosition, axis, n):
-    d = len(self.max_res)
-    pos = torch.zeros(n, d, dtype=torch.float64)
-    pos[:,axis] = self._places(n)
-    owner = torch.arange(d).repeat_interleave(self.n_bands)
-    owner = torch.cat([torch.arange(d)]*self.with_position + [owner] + [owner]*(not self.sine_only))
-    return self(pos) * (owner==axis)
-
-# %% ../nbs/00_position.ipynb #102d4926
+# %% ../nbs/00_position.ipynb #e2cde2e1
 class LearnedPosition(nn.Module):
     "Positions as a table of weights. Source: Perceiver, section 3.2 and table 5; Perceiver IO, section 4"
     def __init__(self,
@@ -148,15 +165,23 @@ class LearnedPosition(nn.Module):
         self.table = nn.Parameter(torch.empty(math.prod(size), d_out))
         nn.init.trunc_normal_(self.table, std=std, a=-2*std, b=2*std)
 
-    def axes(self,
-        grid:tuple[int, ...], # (d,) elements on each axis; `size` and no other
-    )->tuple[Tensor]: # the one table (M, d_out)
-        "The table, as a single axis; raises ValueError on another grid"
-        if tuple(grid) != self.size:
-            raise ValueError(f"grid={tuple(grid)}: learned positions are for size={self.size} alone; `resize` makes them fit another")
-        return self.table,
+# %% ../nbs/00_position.ipynb #8283659f
+@patch
+def axes(self:LearnedPosition,
+    grid:tuple[int, ...], # (d,) elements on each axis; `size` and no other
+)->tuple[Tensor]: # the one table (M, d_out)
+    "The table, as a single axis; raises ValueError on another grid"
+    if tuple(grid) != self.size:
+        raise ValueError(f"grid={tuple(grid)}: learned positions are for size={self.size} alone; `resize` makes them fit another")
+    return self.table,
 
-# %% ../nbs/00_position.ipynb #a3d5ccf4
+# %% ../nbs/00_position.ipynb #4824331e
+def _stretch(t, axis, n):
+    "Table `t` (*size, C) with `n` elements on one axis, by linear interpolation"
+    t = t.movedim(axis, -1)
+    return F.interpolate(t.reshape(1, -1, t.shape[-1]), n, mode='linear', align_corners=True).view(*t.shape[:-1], n).movedim(-1, axis)
+
+# %% ../nbs/00_position.ipynb #bd3fae57
 @patch
 def resize(self:LearnedPosition,
     size:tuple[int, ...], # (d,) elements on each axis of the new grid
@@ -165,13 +190,11 @@ def resize(self:LearnedPosition,
     if len(size) != len(self.size): raise ValueError(f"size={tuple(size)} must have {len(self.size)} axes, as {self.size} has")
     res = LearnedPosition(size, self.d_out, self.std).to(self.table)
     t = self.table.detach().view(*self.size, -1)
-    for i,n in enumerate(size):
-        t = t.movedim(i, -1)
-        t = F.interpolate(t.reshape(1, -1, t.shape[-1]), n, mode='linear', align_corners=True).view(*t.shape[:-1], n).movedim(-1, i)
+    for i,n in enumerate(size): t = _stretch(t, i, n)
     with torch.no_grad(): res.table.copy_(t.flatten(0, -2))
     return res
 
-# %% ../nbs/00_position.ipynb #147849ef
+# %% ../nbs/00_position.ipynb #4c5bd8ed
 class ProjectedPosition(nn.Module):
     "Another module's positions after a linear layer. Source: Perceiver IO, appendix on ImageNet (learned positions)"
     def __init__(self,
@@ -182,20 +205,24 @@ class ProjectedPosition(nn.Module):
         store_attr()
         self.project = nn.Linear(position.d_out, d_out)
 
-    def axes(self,
-        grid:tuple[int, ...], # (d,) elements on each axis
-    )->tuple[Tensor]: # one table (M, d_out)
-        "The projected table, as a single axis; raises what the other module raises"
-        axes = self.position.axes(grid)
-        return self.project(Tokens(axes[0], axes).position()),
+# %% ../nbs/00_position.ipynb #8296f7f3
+@patch
+def axes(self:ProjectedPosition,
+    grid:tuple[int, ...], # (d,) elements on each axis
+)->tuple[Tensor]: # one table (M, d_out)
+    "The projected table, as a single axis; raises what the other module raises"
+    axes = self.position.axes(grid)
+    return self.project(Tokens(axes[0], axes).position()),
 
-    def resize(self,
-        size:tuple[int, ...], # (d,) elements on each axis of the new grid
-    )->'ProjectedPosition': # new, with the same projection
-        "The other module's positions for another grid"
-        res = ProjectedPosition(self.position.resize(size), self.d_out)
-        res.project = self.project
-        return res
+# %% ../nbs/00_position.ipynb #4b43bfbb
+@patch
+def resize(self:ProjectedPosition,
+    size:tuple[int, ...], # (d,) elements on each axis of the new grid
+)->ProjectedPosition: # new, with the same projection
+    "The other module's positions for another grid"
+    res = ProjectedPosition(self.position.resize(size), self.d_out)
+    res.project = self.project
+    return res
 
 # %% ../nbs/00_position.ipynb #40c83ccf
 class NoPosition(nn.Module):
