@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/42_models.ipynb #be2a2fa9
+# %% ../nbs/42_models.ipynb #3d5ab8f7
 from .position import *
 from .attention import *
 from .cross_attention import *
@@ -15,12 +15,16 @@ from .inputs import *
 from .perceiver import *
 from .stems import *
 from .checkpoint import *
+
+# %% ../nbs/42_models.ipynb #91463fa3
 from .outputs import *
 from .perceiver_io import *
 from .text import *
 from .sets import *
 from .flow import *
 from .multimodal import *
+
+# %% ../nbs/42_models.ipynb #d2379842
 from .resampler import *
 from .presets import *
 from .pretrained import *

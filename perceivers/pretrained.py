@@ -23,7 +23,7 @@ from .flow import FlowInput
 from .multimodal import MultimodalInput, MultimodalOutput, VectorInput
 from .presets import language_perceiver, optical_flow_perceiver, vision_perceiver_conv, vision_perceiver_fourier, vision_perceiver_learned
 
-# %% ../nbs/41_pretrained.ipynb #acd69b2e
+# %% ../nbs/41_pretrained.ipynb #7737caee
 class SamplesInput(AudioInput):
     "Sounds (B, samples, n_ch), channels last as the official model has them"
     def forward(self,
@@ -33,6 +33,7 @@ class SamplesInput(AudioInput):
         "A sound as tokens"
         return super().forward(x.mT, mask)
 
+# %% ../nbs/41_pretrained.ipynb #57a19842
 class FramesInput(VideoInput):
     "Videos (B, frames, n_ch, height, width), frames first as the official model has them"
     def forward(self,
@@ -42,7 +43,7 @@ class FramesInput(VideoInput):
         "A video as tokens"
         return super().forward(x.transpose(1, 2), mask)
 
-# %% ../nbs/41_pretrained.ipynb #28888bf7
+# %% ../nbs/41_pretrained.ipynb #acbfc96b
 class SamplesOutput(AudioOutput):
     "Sounds (B, samples, n_ch), channels last"
     def forward(self,
@@ -53,6 +54,7 @@ class SamplesOutput(AudioOutput):
         y = super().forward(y, at)
         return y.mT if at is None else y
 
+# %% ../nbs/41_pretrained.ipynb #8daee3bf
 class FramesOutput(VideoOutput):
     "Videos (B, frames, n_ch, height, width), frames first"
     def forward(self,
@@ -63,11 +65,16 @@ class FramesOutput(VideoOutput):
         y = super().forward(y, at)
         return y.transpose(1, 2) if at is None else y
 
+# %% ../nbs/41_pretrained.ipynb #2770affb
 class OpenFourierPosition(FourierPosition):
     "Fourier features of places -1 + 2i/n, which leave 1 out. Source: transformers, subsampled outputs of `PerceiverForMultimodalAutoencoding`"
     def _places(self, n): return torch.arange(n, dtype=torch.float64)*2/n - 1
 
-# %% ../nbs/41_pretrained.ipynb #5d38c05c
+# %% ../nbs/41_pretrained.ipynb #5430af91
+def _asks(c): return c.get('cross_attention_shape_for_attention', 'kv')=='q' # is the width the queries'?
+def _n_labels(c): return len(c['id2label']) if c.get('id2label') else c.get('num_labels', 2)
+
+# %% ../nbs/41_pretrained.ipynb #aaa1a7af
 def _encoder_args(c):
     "The encoder's arguments from a configuration"
     if c.get('hidden_act', 'gelu') != 'gelu': raise ValueError(f"hidden_act={c['hidden_act']!r}: the official models have 'gelu', and so do these")
@@ -75,9 +82,6 @@ def _encoder_args(c):
     return dict(n_latents=c['num_latents'], d_latent=c['d_latents'], n_blocks=c['num_blocks'], n_layers=c['num_self_attends_per_block'], n_heads=c['num_self_attention_heads'],
                 n_cross_heads=c['num_cross_attention_heads'], d_qk=qk or (c['d_latents'] if _asks(c) else None), d_v=v, self_qk=qk, self_v=v,
                 widening=c.get('self_attention_widening_factor', 1), cross_widening=c.get('cross_attention_widening_factor', 1), cross_residual=c.get('use_query_residual', True))
-
-def _asks(c): return c.get('cross_attention_shape_for_attention', 'kv')=='q' # is the width the queries'?
-def _n_labels(c): return len(c['id2label']) if c.get('id2label') else c.get('num_labels', 2)
 
 # %% ../nbs/41_pretrained.ipynb #d4c4b5d5
 def _masked_lm(c): return language_perceiver(c['max_position_embeddings'], c['d_model'], n_cross=1, **_encoder_args(c))
@@ -94,25 +98,39 @@ def _flow(c):
     n_query = 64 + 2*(2*64+1)
     return optical_flow_perceiver(tuple(c['train_size']), dec_qk=n_query if _asks(c) else None, **_encoder_args(c))
 
-# %% ../nbs/41_pretrained.ipynb #b1b0d3b2
-def _multimodal(c):
-    T,S,p,n = c['num_frames'],c['num_frames']*c['audio_samples_per_frame'],c['samples_per_patch'],_n_labels(c)
-    res,size,label = (T,*_square(c)),tuple(c['output_shape'][1:]),c.get('_label_trainable_num_channels', 1024)
-    inputs = MultimodalInput(pad=4, hide=dict(audio=0., image=0., label=1.), audio=SamplesInput(S, patch=p, n_bands=192),
-        image=FramesInput(res, patch=(1,4,4), n_bands=32, max_res=res), label=VectorInput(n))
-    outputs = MultimodalOutput(pad=2, d_out=c['output_num_channels'], label=VectorOutput(n, label),
-        audio=SamplesOutput(S, patch=p, max_res=(S,), position=OpenFourierPosition(192, (S,))),
-        image=FramesOutput(size, patch=(1,1,1), max_res=res, position=OpenFourierPosition(32, res)))
+# %% ../nbs/41_pretrained.ipynb #632d07e2
+def _av_inputs(c):
+    "The official multimodal model's inputs"
+    S,res = c['num_frames']*c['audio_samples_per_frame'],(c['num_frames'],*_square(c))
+    return MultimodalInput(pad=4, hide=dict(audio=0., image=0., label=1.), audio=SamplesInput(S, patch=c['samples_per_patch'], n_bands=192),
+        image=FramesInput(res, patch=(1,4,4), n_bands=32, max_res=res), label=VectorInput(_n_labels(c)))
+
+# %% ../nbs/41_pretrained.ipynb #10fa78ce
+def _av_outputs(c):
+    "The official multimodal model's outputs"
+    S,res = c['num_frames']*c['audio_samples_per_frame'],(c['num_frames'],*_square(c))
+    outputs = MultimodalOutput(pad=2, d_out=c['output_num_channels'], label=VectorOutput(_n_labels(c), c.get('_label_trainable_num_channels', 1024)),
+        audio=SamplesOutput(S, patch=c['samples_per_patch'], max_res=(S,), position=OpenFourierPosition(192, (S,))),
+        image=FramesOutput(tuple(c['output_shape'][1:]), patch=(1,1,1), max_res=res, position=OpenFourierPosition(32, res)))
     outputs.outputs = nn.ModuleDict({k:outputs.outputs[k] for k in ('audio','image','label')})
+    return outputs
+
+# %% ../nbs/41_pretrained.ipynb #37809695
+def _multimodal(c):
+    inputs,outputs = _av_inputs(c),_av_outputs(c)
     return PerceiverIO(inputs, outputs, dec_qk=outputs.d_query if _asks(c) else None, dec_residual=False, **_encoder_args(c))
 
+# %% ../nbs/41_pretrained.ipynb #34bb2e07
 _classes = {'PerceiverForMaskedLM':_masked_lm, 'PerceiverForSequenceClassification':_text_classifier,
     'PerceiverForImageClassificationFourier': lambda c: _vision(vision_perceiver_fourier, c, (224,224)),
     'PerceiverForImageClassificationLearned': lambda c: _vision(vision_perceiver_learned, c, _square(c)),
     'PerceiverForImageClassificationConvProcessing': lambda c: _vision(vision_perceiver_conv, c, (224,224)),
     'PerceiverForOpticalFlow':_flow, 'PerceiverForMultimodalAutoencoding':_multimodal}
 
-# %% ../nbs/41_pretrained.ipynb #1b9bfd65
+# %% ../nbs/41_pretrained.ipynb #5055f3c9
+def _pair(ours, theirs, kinds=('weight','bias')): return {f'{ours}.{w}':[f'{theirs}.{w}'] for w in kinds}
+
+# %% ../nbs/41_pretrained.ipynb #aa7b0f3e
 def _block_names(ours, theirs, cross):
     "Names of a cross- or self-attend's tensors: {ours: [theirs]}"
     s = f'{theirs}.attention.self'
@@ -122,21 +140,27 @@ def _block_names(ours, theirs, cross):
     else: names |= {'attend.norm':[f'{s}.layernorm1'], 'attend.qkv':[f'{s}.query',f'{s}.key',f'{s}.value']}
     return {f'{ours}.{k}.{w}':[f'{o}.{w}' for o in v] for k,v in names.items() for w in ('weight','bias')}
 
-def _pair(ours, theirs, kinds=('weight','bias')): return {f'{ours}.{w}':[f'{theirs}.{w}'] for w in kinds}
+# %% ../nbs/41_pretrained.ipynb #69419910
+def _stem_names(stem, pre):
+    "Names of a stem's tensors, and of the positions that come with it: {ours: [theirs]}"
+    if isinstance(stem, ConvStem):
+        return _pair('inputs.stem.0', f'{pre}.convnet.conv', ['weight']) | _pair('inputs.stem.1', f'{pre}.convnet.batchnorm', ['weight','bias','running_mean','running_var','num_batches_tracked'])
+    if not isinstance(stem, PointStem): return {}
+    table = {'inputs.position.position.table':[f'{pre}.position_embeddings.position_embeddings']}
+    return _pair('inputs.stem.linear', f'{pre}.convnet_1x1') | table | _pair('inputs.position.project', f'{pre}.positions_projection')
 
-# %% ../nbs/41_pretrained.ipynb #79f78cb9
+# %% ../nbs/41_pretrained.ipynb #393efaf7
 def _input_names(door):
+    "Names of an input door's tensors: {ours: [theirs]}"
     pre = 'perceiver.input_preprocessor'
     if isinstance(door, TextInput): return {'inputs.embed.weight':[f'{pre}.embeddings.weight'], 'inputs.position.table':[f'{pre}.position_embeddings.weight']}
     if isinstance(door, FlowInput): return _pair('inputs.stem.linear', f'{pre}.conv_after_patches')
     if isinstance(door, MultimodalInput): return {f'inputs.{a}.{k}':[f'{pre}.{b}.{k}'] for a,b in (('tags','padding'),('hidden','mask')) for k in door.inputs}
-    if isinstance(door.stem, ConvStem):
-        return _pair('inputs.stem.0', f'{pre}.convnet.conv', ['weight']) | _pair('inputs.stem.1', f'{pre}.convnet.batchnorm', ['weight','bias','running_mean','running_var','num_batches_tracked'])
-    if isinstance(door.stem, PointStem):
-        return _pair('inputs.stem.linear', f'{pre}.convnet_1x1') | {'inputs.position.position.table':[f'{pre}.position_embeddings.position_embeddings']} | _pair('inputs.position.project', f'{pre}.positions_projection')
-    return {}
+    return _stem_names(door.stem, pre)
 
+# %% ../nbs/41_pretrained.ipynb #085c5b4d
 def _output_names(door):
+    "Names of an output door's tensors: {ours: [theirs]}"
     dec,table = 'perceiver.decoder','output_position_encodings.position_embeddings'
     if isinstance(door, TextOutput): return {'outputs.position.table':[f'{dec}.{table}'], 'outputs.bias':['embedding_decoder.bias']}
     if isinstance(door, VectorOutput): return {'outputs.query.table':[f'{dec}.decoder.{table}']}
@@ -157,20 +181,29 @@ def official_names(
     if model.decoder.d_out is not None: names |= _pair('decoder.project', f'{dec}.final_layer')
     return names | _output_names(model.outputs)
 
-# %% ../nbs/41_pretrained.ipynb #8af75d2e
+# %% ../nbs/41_pretrained.ipynb #258cb901
+def _check_names(names, state):
+    "Raises ValueError for names of theirs that are missing or left over"
+    wanted = {o for v in names.values() for o in v}
+    missing,left = sorted(wanted-set(state)),sorted(set(state)-wanted)
+    if missing or left: raise ValueError(f"weights do not fit: missing {missing[:4]}{'…' if len(missing)>4 else ''}, unexpected {left[:4]}{'…' if len(left)>4 else ''}")
+
+# %% ../nbs/41_pretrained.ipynb #905ec112
+def _check_sizes(names, got, ours):
+    "Raises ValueError for tensors of another number of elements"
+    bad = [f"{names[k][0]} {tuple(v.shape)} for {tuple(ours[k].shape)}" for k,v in got.items() if v.numel() != ours[k].numel()]
+    if bad: raise ValueError(f"weights do not fit: {', '.join(bad[:4])}")
+
+# %% ../nbs/41_pretrained.ipynb #83fd5fcf
 def official_state(
     model:PerceiverIO, # one of the seven kinds that transformers has
     state:dict, # {their name: tensor}
 )->dict: # {our name: tensor}
     "Their tensors under our names and in our shapes; raises ValueError for names that are missing or left over, or other sizes"
     names,ours = official_names(model),model.state_dict()
-    wanted = {o for v in names.values() for o in v}
-    missing,left = sorted(wanted-set(state)),sorted(set(state)-wanted)
-    if missing or left: raise ValueError(f"weights do not fit: missing {missing[:4]}{'…' if len(missing)>4 else ''}, unexpected {left[:4]}{'…' if len(left)>4 else ''}")
-    def one(k): return state[names[k][0]] if len(names[k])==1 else torch.cat([state[o] for o in names[k]])
-    got = {k:one(k) for k in names}
-    if bad := [f"{names[k][0]} {tuple(v.shape)} for {tuple(ours[k].shape)}" for k,v in got.items() if v.numel() != ours[k].numel()]:
-        raise ValueError(f"weights do not fit: {', '.join(bad[:4])}")
+    _check_names(names, state)
+    got = {k:torch.cat([state[o] for o in v]) if len(v) > 1 else state[v[0]] for k,v in names.items()}
+    _check_sizes(names, got, ours)
     return {k:v.reshape(ours[k].shape) for k,v in got.items()}
 
 # %% ../nbs/41_pretrained.ipynb #7a0b2b84
@@ -202,31 +235,39 @@ def _arch(m):
     if not isinstance(i, ImageInput): raise ValueError(f"inputs are {type(i).__name__}: transformers has no such Perceiver")
     return 'PerceiverForImageClassification' + {ConvStem:'ConvProcessing', PointStem:'Learned'}.get(type(i.stem), 'Fourier')
 
-# %% ../nbs/41_pretrained.ipynb #fd26f9bc
+# %% ../nbs/41_pretrained.ipynb #9f1e8f92
+def _engine_config(e):
+    "A configuration's numbers from an encoder"
+    return dict(num_latents=e.n_latents, d_latents=e.d_latent, num_blocks=e.n_blocks, num_self_attends_per_block=e.n_layers, num_self_attention_heads=e.n_heads,
+        num_cross_attention_heads=e.n_cross_heads, qk_channels=e.self_qk, v_channels=e.self_v, cross_attention_shape_for_attention='q' if e.d_qk==e.d_latent and not e.self_qk else 'kv',
+        self_attention_widening_factor=e.widening, cross_attention_widening_factor=e.cross_widening or e.widening, use_query_residual=e.cross_residual)
+
+# %% ../nbs/41_pretrained.ipynb #cef5b4aa
+def _av_config(i, o):
+    "The multimodal model's part of a configuration, from its doors"
+    if set(i.inputs) != {'audio','image','label'} or set(o.outputs) != set(i.inputs): raise ValueError(f"modalities {list(i.inputs)}: transformers has audio, image and label, in and out")
+    a,v = i.inputs['audio'],i.inputs['image']
+    return dict(num_frames=v.size[0], image_size=v.size[1], audio_samples_per_frame=a.n_samples//v.size[0], samples_per_patch=a.patch[0], output_shape=[1,*o.outputs['image'].size],
+                output_num_channels=o.d_out, num_labels=i.inputs['label'].d_out, _label_trainable_num_channels=o.outputs['label'].d_query)
+
+# %% ../nbs/41_pretrained.ipynb #a5e298e4
 def _config(m):
     "A configuration from a model's own numbers"
-    e,i,o = m.encoder,m.inputs,m.outputs
-    c = dict(num_latents=e.n_latents, d_latents=e.d_latent, num_blocks=e.n_blocks, num_self_attends_per_block=e.n_layers, num_self_attention_heads=e.n_heads,
-        num_cross_attention_heads=e.n_cross_heads, qk_channels=e.self_qk, v_channels=e.self_v, cross_attention_shape_for_attention='q' if e.d_qk==e.d_latent and not e.self_qk else 'kv',
-        self_attention_widening_factor=e.widening, cross_attention_widening_factor=e.cross_widening or e.widening, use_query_residual=e.cross_residual, attention_probs_dropout_prob=m.dropout, d_model=i.d_out)
+    i,o = m.inputs,m.outputs
+    c = _engine_config(m.encoder) | dict(attention_probs_dropout_prob=m.dropout, d_model=i.d_out)
     if isinstance(i, TextInput): c |= dict(vocab_size=i.n_symbols, max_position_embeddings=i.max_len)
     if isinstance(i, FlowInput): c |= dict(train_size=list(i.size))
     elif isinstance(i, ImageInput): c |= dict(image_size=i.size[0])
     if isinstance(o, VectorOutput): c |= dict(num_labels=o.d_out)
     return c | (_av_config(i, o) if isinstance(i, MultimodalInput) else {})
 
-def _av_config(i, o):
-    if set(i.inputs) != {'audio','image','label'} or set(o.outputs) != set(i.inputs): raise ValueError(f"modalities {list(i.inputs)}: transformers has audio, image and label, in and out")
-    a,v = i.inputs['audio'],i.inputs['image']
-    return dict(num_frames=v.size[0], image_size=v.size[1], audio_samples_per_frame=a.n_samples//v.size[0], samples_per_patch=a.patch[0], output_shape=[1,*o.outputs['image'].size],
-                output_num_channels=o.d_out, num_labels=i.inputs['label'].d_out, _label_trainable_num_channels=o.outputs['label'].d_query)
-
-# %% ../nbs/41_pretrained.ipynb #34df0f8d
+# %% ../nbs/41_pretrained.ipynb #ff1abd61
 def _numbers(s, at=''):
     "Settings as {path: value}, without what does not change the function"
     if isinstance(s, dict): return {k:v for name,o in s.items() if name not in ('absorb','latent_std','std','dropout','class') for k,v in _numbers(o, f'{at}.{name}').items()}
     return {at:s}
 
+# %% ../nbs/41_pretrained.ipynb #28ba93e3
 def _same(model, other):
     "Raises ValueError where two models' settings differ, but for the size that Fourier positions take freely"
     layout = SamplesInput,FramesInput,SamplesOutput,FramesOutput,OpenFourierPosition
@@ -237,7 +278,16 @@ def _same(model, other):
               and not (k=='.args.cross_widening' and a.get(k) is None and b.get(k)==a['.args.widening'])]
     if differ: raise ValueError(f"transformers has no such model: {'; '.join(differ)}")
 
-# %% ../nbs/41_pretrained.ipynb #a60eaab6
+# %% ../nbs/41_pretrained.ipynb #2ee64b56
+def _their_state(model, shapes):
+    "Our tensors, copied, under their names and in their shapes"
+    mine,state = model.state_dict(),{}
+    for k,names in official_names(model).items():
+        parts = mine[k].split([shapes[o][0] for o in names]) if len(names) > 1 else [mine[k]]
+        state |= {o:p.reshape(shapes[o]).clone() for o,p in zip(names, parts)}
+    return state
+
+# %% ../nbs/41_pretrained.ipynb #66569315
 def to_transformers(
     model:PerceiverIO, # one of the seven kinds that transformers has
 )->nn.Module: # of transformers, in evaluation mode, with copied weights
@@ -249,11 +299,7 @@ def to_transformers(
     arch,config = _arch(model),_config(model)
     theirs = getattr(transformers, arch)(transformers.PerceiverConfig(**config)).eval()
     _same(model, _classes[arch](theirs.config.to_dict()))
-    shapes,state = {k:v.shape for k,v in theirs.state_dict().items()},{}
-    for k,names in official_names(model).items():
-        parts = model.state_dict()[k].split([shapes[o][0] for o in names]) if len(names) > 1 else [model.state_dict()[k]]
-        state |= {o:p.reshape(shapes[o]).clone() for o,p in zip(names, parts)}
-    theirs.load_state_dict(state, assign=True)
+    theirs.load_state_dict(_their_state(model, {k:v.shape for k,v in theirs.state_dict().items()}), assign=True)
     return theirs
 
 # %% ../nbs/41_pretrained.ipynb #cba8a72b
@@ -267,20 +313,25 @@ def _official_weights(folder):
     try: return torch.load(old, map_location='cpu', weights_only=True)
     except Exception as e: raise ValueError(f"{old} is damaged or holds more than tensors: {e}") from e
 
-# %% ../nbs/41_pretrained.ipynb #ee4e3aac
+# %% ../nbs/41_pretrained.ipynb #500b721c
 official = tuple(f'deepmind/{o}' for o in ('language-perceiver','vision-perceiver-fourier','vision-perceiver-learned','vision-perceiver-conv','optical-flow-perceiver','multimodal-perceiver'))
 
+# %% ../nbs/41_pretrained.ipynb #9b989c74
+def _fetch(full, get):
+    "The folder of a checkpoint, whose files `get` downloads if need be"
+    config = get(full, 'config.json', etag_timeout=10)
+    try: get(full, 'model.safetensors', etag_timeout=10)
+    except FileNotFoundError: get(full, 'pytorch_model.bin', etag_timeout=10)
+    return Path(config).parent
+
+# %% ../nbs/41_pretrained.ipynb #fa7ecf5d
 def _from_hub(name):
     "The folder of a checkpoint, downloaded if need be"
     full = name if '/' in name else f'deepmind/{name}'
     try: from huggingface_hub import hf_hub_download
     except ImportError as e: raise ImportError(f"{name} is no folder here; to fetch it from the Hub: pip install huggingface_hub") from e
-    try:
-        config = hf_hub_download(full, 'config.json', etag_timeout=10)
-        try: hf_hub_download(full, 'model.safetensors', etag_timeout=10)
-        except FileNotFoundError: hf_hub_download(full, 'pytorch_model.bin', etag_timeout=10)
+    try: return _fetch(full, hf_hub_download)
     except Exception as e: raise FileNotFoundError(f"{name} is no folder here, and {full} can't be had from the Hub ({' '.join(str(e).split())[:200]}); official ones are {', '.join(official)}") from e
-    return Path(config).parent
 
 # %% ../nbs/41_pretrained.ipynb #52238a22
 def load_pretrained(
@@ -299,17 +350,21 @@ def load_pretrained(
     try: return from_official(arch, config, _official_weights(folder)).to(device)
     except (KeyError, ValueError) as e: raise ValueError(f"{folder}: {e}") from e
 
-# %% ../nbs/41_pretrained.ipynb #836b1bab
+# %% ../nbs/41_pretrained.ipynb #3b5db406
+def _middle(img, size, crop):
+    "The middle square of a PIL image, size/crop of its shorter side, scaled to `size`"
+    n = int(size/crop*min(img.size))
+    left,top = (o-n for o in img.size)
+    return img.crop((left//2, top//2, left//2+n, top//2+n)).resize((size,size), 3) # 3 is bicubic
+
+# %% ../nbs/41_pretrained.ipynb #a3dacc99
 def prepare_picture(
     img, # a PIL image
     size:int=224, # height and width of the result
     crop:int=256, # the middle square is size/crop of the shorter side
 )->Tensor: # (3, size, size) as the official image models want it
     "A picture as the official image models take it. Source: transformers, `PerceiverImageProcessor`"
-    img = img.convert('RGB')
-    n = int(size/crop*min(img.size))
-    left,top = (o-n for o in img.size)
-    img = img.crop((left//2, top//2, left//2+n, top//2+n)).resize((size,size), 3) # 3 is bicubic
+    img = _middle(img.convert('RGB'), size, crop)
     x = torch.frombuffer(bytearray(img.tobytes()), dtype=torch.uint8).view(size, size, 3).permute(2, 0, 1)/255
     mean,std = (torch.tensor(o).view(3,1,1) for o in ((0.485,0.456,0.406), (0.229,0.224,0.225)))
     return (x-mean)/std
