@@ -275,6 +275,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'perceivers/perceiver_io.py'),
                                          'perceivers.perceiver_io.PerceiverDecoder.__init__': ( 'perceiver_io.html#perceiverdecoder.__init__',
                                                                                                 'perceivers/perceiver_io.py'),
+                                         'perceivers.perceiver_io.PerceiverDecoder._answer': ( 'perceiver_io.html#perceiverdecoder._answer',
+                                                                                               'perceivers/perceiver_io.py'),
                                          'perceivers.perceiver_io.PerceiverDecoder.forward': ( 'perceiver_io.html#perceiverdecoder.forward',
                                                                                                'perceivers/perceiver_io.py'),
                                          'perceivers.perceiver_io.PerceiverIO': ( 'perceiver_io.html#perceiverio',
