@@ -508,6 +508,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'perceivers.tasks.written_dls': ('tasks.html#written_dls', 'perceivers/tasks.py')},
             'perceivers.text': { 'perceivers.text.TextInput': ('text.html#textinput', 'perceivers/text.py'),
                                  'perceivers.text.TextInput.__init__': ('text.html#textinput.__init__', 'perceivers/text.py'),
+                                 'perceivers.text.TextInput._check': ('text.html#textinput._check', 'perceivers/text.py'),
                                  'perceivers.text.TextInput.forward': ('text.html#textinput.forward', 'perceivers/text.py'),
                                  'perceivers.text.TextOutput': ('text.html#textoutput', 'perceivers/text.py'),
                                  'perceivers.text.TextOutput.__init__': ('text.html#textoutput.__init__', 'perceivers/text.py'),
