@@ -437,6 +437,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'perceivers.sets': { 'perceivers.sets.SetInput': ('sets.html#setinput', 'perceivers/sets.py'),
                                  'perceivers.sets.SetInput.__init__': ('sets.html#setinput.__init__', 'perceivers/sets.py'),
                                  'perceivers.sets.SetInput.forward': ('sets.html#setinput.forward', 'perceivers/sets.py'),
+                                 'perceivers.sets._rows_of': ('sets.html#_rows_of', 'perceivers/sets.py'),
                                  'perceivers.sets.pad_sets': ('sets.html#pad_sets', 'perceivers/sets.py')},
             'perceivers.stems': { 'perceivers.stems.ConvStem': ('stems.html#convstem', 'perceivers/stems.py'),
                                   'perceivers.stems.ConvStem.__init__': ('stems.html#convstem.__init__', 'perceivers/stems.py'),
