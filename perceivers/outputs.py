@@ -14,7 +14,7 @@ from fastcore.basics import patch, store_attr
 from fastcore.meta import delegates
 from .position import FourierPosition, LearnedPosition, Tokens
 
-# %% ../nbs/20_outputs.ipynb #443dc8a5
+# %% ../nbs/20_outputs.ipynb #91732d92
 class Output(nn.Module):
     "A door for outputs: a module with `d_query`, `d_out` and `queries`. Derive from it for a task of your own"
     d_query: int # Q, channels of a query
@@ -27,12 +27,14 @@ class Output(nn.Module):
         "What to ask of the latents"
         raise NotImplementedError(f"{type(self).__name__} needs a queries(tokens, at=None) that gives (1 or B, O, Q)")
 
-    def forward(self,
-        y:Tensor, # (B, O, d_out) the decoder's answers
-        at:Tensor|None=None, # (n,) which outputs they are; None: all
-    )->Tensor: # what the task wants; the rows as they are where `at` is given
-        "The answers as the task wants them"
-        return y
+# %% ../nbs/20_outputs.ipynb #240a56f7
+@patch
+def forward(self:Output,
+    y:Tensor, # (B, O, d_out) the decoder's answers
+    at:Tensor|None=None, # (n,) which outputs they are; None: all
+)->Tensor: # what the task wants; the rows as they are where `at` is given
+    "The answers as the task wants them"
+    return y
 
 # %% ../nbs/20_outputs.ipynb #5d19ddea
 def rows_at(
@@ -58,7 +60,7 @@ class VectorOutput(Output):
         store_attr()
         self.query = LearnedPosition((1,), d_query, std)
 
-# %% ../nbs/20_outputs.ipynb #4f25fa86
+# %% ../nbs/20_outputs.ipynb #e5b1c2b4
 @patch
 def queries(self:VectorOutput,
     tokens:Tokens|None=None, # not needed
@@ -67,6 +69,7 @@ def queries(self:VectorOutput,
     "The one query; raises ValueError for another number than 0"
     return rows_at(self.query.table[None], at)
 
+# %% ../nbs/20_outputs.ipynb #1d30f0c3
 @patch
 def forward(self:VectorOutput,
     y:Tensor, # (B, 1, d_out) the decoder's answer
@@ -127,7 +130,7 @@ def grid_of(self:GridOutput,
     if any(n%p for n,p in zip(size, self.patch)): raise ValueError(f"patch={self.patch} must divide size={size}")
     return tuple(n//p for n,p in zip(size, self.patch))
 
-# %% ../nbs/20_outputs.ipynb #4b4cc06d
+# %% ../nbs/20_outputs.ipynb #4a4bf524
 @patch
 def queries(self:GridOutput,
     tokens:Tokens|None=None, # not needed
@@ -138,6 +141,7 @@ def queries(self:GridOutput,
     axes = self.position.axes(self.grid_of(size))
     return rows_at(Tokens(axes[0][None,:,:0], axes).position()[None], at)
 
+# %% ../nbs/20_outputs.ipynb #271b0070
 @patch
 def forward(self:GridOutput,
     y:Tensor, # (B, O, d_out) the decoder's answers
@@ -158,7 +162,7 @@ class ImageOutput(GridOutput):
         if len(size) != 2: raise ValueError(f"size={tuple(size)}: an image has two axes, height and width")
         super().__init__(size, **kwargs)
 
-# %% ../nbs/20_outputs.ipynb #fea60a22
+# %% ../nbs/20_outputs.ipynb #3ecf0697
 class AudioOutput(GridOutput):
     "Sounds (B, n_ch, samples), a query a patch of samples. Source: Perceiver IO, section 4.4 and appendix"
     @delegates(GridOutput.__init__)
@@ -172,6 +176,7 @@ class AudioOutput(GridOutput):
         self.n_samples = n_samples
         super().__init__((n_samples,), n_ch=n_ch, patch=patch, max_res=max_res or (n_samples,), **kwargs)
 
+# %% ../nbs/20_outputs.ipynb #a4984a9c
 class VideoOutput(GridOutput):
     "Videos (B, n_ch, frames, height, width), a query a space-time patch. Source: Perceiver IO, section 4.4 and appendix"
     @delegates(GridOutput.__init__)
@@ -183,7 +188,7 @@ class VideoOutput(GridOutput):
         if len(size) != 3: raise ValueError(f"size={tuple(size)}: a video has three axes, frames, height and width")
         super().__init__(size, patch=patch, **kwargs)
 
-# %% ../nbs/20_outputs.ipynb #6058679e
+# %% ../nbs/20_outputs.ipynb #4b3ee0a6
 class TokenwiseOutput(Output):
     "`d_out` numbers for each token; the tokens are the queries. Source: Perceiver IO, section 3.2 and section 4.3 (optical flow)"
     def __init__(self,
@@ -194,10 +199,12 @@ class TokenwiseOutput(Output):
         if d_out < 1: raise ValueError(f"d_out={d_out}: at least one output is needed")
         store_attr()
 
-    def queries(self,
-        tokens:Tokens, # what the first door gave
-        at:Tensor|None=None, # (n,) numbers of tokens; None: all
-    )->Tensor: # (B, M, Q)
-        "The tokens; raises ValueError without them"
-        if tokens is None: raise ValueError("tokens=None: the tokens are the queries here, so they must be given: tokens=model.inputs(*xb)")
-        return rows_at(tokens.array(), at)
+# %% ../nbs/20_outputs.ipynb #55124e36
+@patch
+def queries(self:TokenwiseOutput,
+    tokens:Tokens, # what the first door gave
+    at:Tensor|None=None, # (n,) numbers of tokens; None: all
+)->Tensor: # (B, M, Q)
+    "The tokens; raises ValueError without them"
+    if tokens is None: raise ValueError("tokens=None: the tokens are the queries here, so they must be given: tokens=model.inputs(*xb)")
+    return rows_at(tokens.array(), at)

@@ -31,7 +31,11 @@ class PerceiverDecoder(nn.Module):
         self.cross = CrossAttendBlock(d_query, d_latent, **kwargs)
         self.project = nn.Identity() if d_out is None else nn.Linear(d_query, d_out)
 
-# %% ../nbs/21_perceiver_io.ipynb #d06bc54a
+# %% ../nbs/21_perceiver_io.ipynb #5e8afe16
+@patch
+def _answer(self:PerceiverDecoder, queries, latents, mask): return self.project(self.cross(queries, latents, mask))
+
+# %% ../nbs/21_perceiver_io.ipynb #8f884c8c
 @patch
 def forward(self:PerceiverDecoder,
     queries:Tensor, # (1 or B, O, Q) what to ask
@@ -42,7 +46,7 @@ def forward(self:PerceiverDecoder,
     "An answer to each query; raises ValueError for other widths or a chunk below 1"
     if chunk is not None and chunk < 1: raise ValueError(f"chunk={chunk}: at least one query at a time")
     parts = queries.split(chunk, 1) if chunk and queries.shape[1] else [queries]
-    return torch.cat([self.project(self.cross(q, latents, mask)) for q in parts], 1)
+    return torch.cat([self._answer(q, latents, mask) for q in parts], 1)
 
 # %% ../nbs/21_perceiver_io.ipynb #a37e4df2
 class PerceiverIO(nn.Module):
@@ -107,7 +111,7 @@ def forward(self:PerceiverIO,
     tokens = self.inputs(*xb, mask=mask)
     return self.decode(self.encoder(tokens), tokens, at, chunk, **kwargs)
 
-# %% ../nbs/21_perceiver_io.ipynb #a96f95aa
+# %% ../nbs/21_perceiver_io.ipynb #d6a15738
 @patch
 def reset_head(self:PerceiverIO,
     outputs:Output, # the new second door
@@ -118,6 +122,7 @@ def reset_head(self:PerceiverIO,
     self.outputs,self.decoder = outputs.to(like.device, like.dtype),new.to(like.device, like.dtype)
     return self
 
+# %% ../nbs/21_perceiver_io.ipynb #830595e5
 @patch
 def parts(self:PerceiverIO)->list[nn.Module]: # first door, encoder, decoder with the second door
     "What is frozen, or trained at its own rate, as one"

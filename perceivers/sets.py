@@ -12,18 +12,23 @@ from fastcore.basics import patch, store_attr
 from .inputs import Input
 from .position import FourierPosition, Tokens
 
-# %% ../nbs/23_sets.ipynb #c19d7f26
+# %% ../nbs/23_sets.ipynb #5ce04a58
+def _rows_of(sets, size):
+    if not sets: raise ValueError("no sets at all: at least one is needed")
+    if len({o.shape[1:] for o in sets}) > 1 or any(o.ndim!=2 for o in sets):
+        raise ValueError(f"sets are {[tuple(o.shape) for o in sets[:4]]}, must all be (n, d) with the same d")
+    most = max(map(len, sets))
+    if size is not None and most > size: raise ValueError(f"size={size}: the largest set has {most} rows")
+    return most if size is None else size
+
+# %% ../nbs/23_sets.ipynb #846de263
 def pad_sets(
     sets:list, # B tensors (n_i, d), any numbers of rows
     size:int|None=None, # M, rows of each; None: as many as the largest has
 )->tuple[Tensor, Tensor]: # x (B, M, d), zeros where nothing is, and mask (B, M) bool, True where a row is real
     "Sets of different sizes as one batch. Raises ValueError for none, other widths, or a set with more than `size` rows"
-    if not sets: raise ValueError("no sets at all: at least one is needed")
-    widths,most = {o.shape[1:] for o in sets},max(map(len, sets))
-    if len(widths) > 1 or any(o.ndim!=2 for o in sets): raise ValueError(f"sets are {[tuple(o.shape) for o in sets[:4]]}, must all be (n, d) with the same d")
-    if size is not None and most > size: raise ValueError(f"size={size}: the largest set has {most} rows")
-    n = torch.tensor([len(o) for o in sets], device=sets[0].device)
-    x = nn.utils.rnn.pad_sequence([*sets, sets[0].new_zeros(most if size is None else size, sets[0].shape[1])], batch_first=True)[:-1]
+    M,n = _rows_of(sets, size),torch.tensor([len(o) for o in sets], device=sets[0].device)
+    x = nn.utils.rnn.pad_sequence([*sets, sets[0].new_zeros(M, sets[0].shape[1])], batch_first=True)[:-1]
     return x,torch.arange(x.shape[1], device=n.device)<n[:,None]
 
 # %% ../nbs/23_sets.ipynb #4512e93d

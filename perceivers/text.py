@@ -14,10 +14,11 @@ from .inputs import Input
 from .outputs import Output, rows_at
 from .position import LearnedPosition, Tokens
 
-# %% ../nbs/22_text.ipynb #88d16509
+# %% ../nbs/22_text.ipynb #9fac757c
 specials = dict(pad=0, bos=1, eos=2, mask=3, cls=4, sep=5) # Source: Perceiver IO, section 4.1 and appendix on language; the official tokenizer
 vocab_size = len(specials) + 256
 
+# %% ../nbs/22_text.ipynb #e5d904e0
 def encode_text(
     text:str|bytes, # any text; bytes as they are
     ends:bool=False, # put `cls` before and `sep` after, as the official tokenizer does
@@ -65,19 +66,23 @@ class TextInput(Input):
         self.embed,self.position = nn.Embedding(n_symbols, d),LearnedPosition((max_len,), d, std)
         nn.init.trunc_normal_(self.embed.weight, std=std, a=-2*std, b=2*std)
 
-# %% ../nbs/22_text.ipynb #a54d0615
+# %% ../nbs/22_text.ipynb #dff11ebb
+@patch
+def _check(self:TextInput, ids):
+    if ids.ndim != 2 or ids.is_floating_point(): raise ValueError(f"ids are {ids.dtype} {tuple(ids.shape)}, must be whole numbers (B, M)")
+    if ids.shape[1] > self.max_len: raise ValueError(f"the text has {ids.shape[1]} symbols, max_len={self.max_len}: cut it, or use `resize`")
+    if ids.numel() and ids.device.type=='cpu' and not 0 <= ids.min() <= ids.max() < self.n_symbols:
+        raise ValueError(f"ids run from {ids.min()} to {ids.max()}: symbols run from 0 to {self.n_symbols-1}")
+
+# %% ../nbs/22_text.ipynb #4b3ae359
 @patch
 def forward(self:TextInput,
     ids:Tensor, # (B, M) whole numbers, M at most `max_len`
     mask:Tensor|None=None, # (B, M) bool, True where a symbol is real
 )->Tokens: # content (B, M, d), mask
     "Text as tokens; raises ValueError for a text that is too long, or numbers that are no symbols"
-    if ids.ndim != 2 or ids.is_floating_point(): raise ValueError(f"ids are {ids.dtype} {tuple(ids.shape)}, must be whole numbers (B, M)")
-    M = ids.shape[1]
-    if M > self.max_len: raise ValueError(f"the text has {M} symbols, max_len={self.max_len}: cut it, or use `resize`")
-    if ids.numel() and ids.device.type=='cpu' and not 0 <= ids.min() <= ids.max() < self.n_symbols:
-        raise ValueError(f"ids run from {ids.min()} to {ids.max()}: symbols run from 0 to {self.n_symbols-1}")
-    return Tokens(self.embed(ids) + self.position.table[:M], mask=mask)
+    self._check(ids)
+    return Tokens(self.embed(ids) + self.position.table[:ids.shape[1]], mask=mask)
 
 # %% ../nbs/22_text.ipynb #ae2b7978
 class TextOutput(Output):
@@ -92,7 +97,7 @@ class TextOutput(Output):
         self.std,self.d_query = std,inputs.d # Q
         self.position,self.bias = LearnedPosition((inputs.max_len,), inputs.d, std),nn.Parameter(torch.zeros(inputs.n_symbols))
 
-# %% ../nbs/22_text.ipynb #1d19f015
+# %% ../nbs/22_text.ipynb #7dc02fb8
 @patch
 def queries(self:TextOutput,
     tokens:Tokens|None=None, # not needed
@@ -101,6 +106,7 @@ def queries(self:TextOutput,
     "A query for each place"
     return rows_at(self.position.table[None], at)
 
+# %% ../nbs/22_text.ipynb #4ed402ef
 @patch
 def forward(self:TextOutput,
     y:Tensor, # (B, O, Q) the decoder's answers
