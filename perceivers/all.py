@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/43_all.ipynb #f1401db5
+# %% ../nbs/43_all.ipynb #1dda717c
 from .data import *
 from fastai.vision.all import *
 from .models import *
@@ -13,6 +13,7 @@ from .learner import *
 from .interpret import *
 from .train import *
 from .tasks import *
+from .reading import *
 
 # %% ../nbs/43_all.ipynb #693f04b4
 __all__ = [o for o in globals() if not o.startswith('_')]
