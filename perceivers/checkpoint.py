@@ -41,24 +41,29 @@ def _value(m, name, args):
         if hasattr(o, name): return getattr(o, name)
     raise ValueError(f"{type(m).__name__} does not keep its argument {name}: set `self.{name}` in `__init__`, so that it can be saved")
 
-# %% ../nbs/08_checkpoint.ipynb #da1b5004
-def _settings(m, known, at=(), seen=None):
-    cls,seen = type(m),{} if seen is None else seen
-    if id(m) in seen: return {'same':list(seen[id(m)])}
-    seen[id(m)] = at
-    if known.get(cls.__name__) is not cls:
-        hint = "wrap it in a class of your own and name that" if cls.__module__.startswith('torch.') else "name it"
-        raise ValueError(f"{cls.__name__} (of {cls.__module__}) is not of this package: {hint} in `classes`, here and when loading")
-    args,named = _arguments(cls)
-    values = {n:_value(m, n, args) for n in args} | (dict(getattr(m, named).items()) if named else {})
-    return {'class':cls.__name__, 'args':{n:_plain(o, f"{cls.__name__}'s argument {n}", known, (*at,n), seen) for n,o in values.items()}}
-
+# %% ../nbs/08_checkpoint.ipynb #38525080
 def _plain(o, what, known, at, seen):
     if isinstance(o, nn.Module): return _settings(o, known, at, seen)
     if isinstance(o, (tuple,list)): return [_plain(x, what, known, (*at,i), seen) for i,x in enumerate(o)]
     if isinstance(o, dict) and not {'class','same'} & set(o) and all(isinstance(k, str) for k in o): return {k:_plain(x, what, known, (*at,k), seen) for k,x in o.items()}
     if o is None or isinstance(o, (str,int,float)): return o
     raise ValueError(f"{what} is a {type(o).__name__}, must be a number, a word, None, a tuple, a module, or a dict of them by name, to be saved as JSON")
+
+# %% ../nbs/08_checkpoint.ipynb #99931123
+def _refuse_unknown(cls, known):
+    if known.get(cls.__name__) is cls: return
+    hint = "wrap it in a class of your own and name that" if cls.__module__.startswith('torch.') else "name it"
+    raise ValueError(f"{cls.__name__} (of {cls.__module__}) is not of this package: {hint} in `classes`, here and when loading")
+
+# %% ../nbs/08_checkpoint.ipynb #e6ea5de2
+def _settings(m, known, at=(), seen=None):
+    cls,seen = type(m),{} if seen is None else seen
+    if id(m) in seen: return {'same':list(seen[id(m)])}
+    seen[id(m)] = at
+    _refuse_unknown(cls, known)
+    args,named = _arguments(cls)
+    values = {n:_value(m, n, args) for n in args} | (dict(getattr(m, named).items()) if named else {})
+    return {'class':cls.__name__, 'args':{n:_plain(o, f"{cls.__name__}'s argument {n}", known, (*at,n), seen) for n,o in values.items()}}
 
 # %% ../nbs/08_checkpoint.ipynb #19042b0d
 def model_settings(
@@ -70,7 +75,13 @@ def model_settings(
     Raises ValueError for a class that is neither of this package nor in `classes`, and for an argument that is not kept or that JSON can't say."""
     return _settings(model, _known(classes))
 
-# %% ../nbs/08_checkpoint.ipynb #dece6fae
+# %% ../nbs/08_checkpoint.ipynb #89a5b23c
+def _write(model, settings, folder):
+    "Both files, in full"
+    (folder/'model.json').write_text(json.dumps(settings, indent=1), encoding='utf-8')
+    save_file({k:v.detach().cpu().contiguous() for k,v in model.state_dict().items()}, folder/'model.safetensors')
+
+# %% ../nbs/08_checkpoint.ipynb #65746c73
 def save_model(
     model:nn.Module, # made of this package's classes; on any device, of any type
     path:str|Path, # folder for `model.json` and `model.safetensors`; made if need be
@@ -82,10 +93,8 @@ def save_model(
     path,settings = Path(path),model_settings(model, classes)
     path.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path, prefix='.saving') as tmp:
-        tmp = Path(tmp)
-        (tmp/'model.json').write_text(json.dumps(settings, indent=1), encoding='utf-8')
-        save_file({k:v.detach().cpu().contiguous() for k,v in model.state_dict().items()}, tmp/'model.safetensors')
-        for f in ('model.safetensors','model.json'): os.replace(tmp/f, path/f)
+        _write(model, settings, Path(tmp))
+        for f in ('model.safetensors','model.json'): os.replace(Path(tmp)/f, path/f)
 
 # %% ../nbs/08_checkpoint.ipynb #37bba485
 def _read(file, parse, what):
@@ -95,14 +104,15 @@ def _read(file, parse, what):
     try: return parse(raw)
     except Exception as e: raise ValueError(f"{file} is damaged or not {what}: {e}") from e
 
-# %% ../nbs/08_checkpoint.ipynb #9768f37c
-def _make(s, known, file, at=(), made=None):
-    "What settings describe"
-    made = {} if made is None else made
-    if isinstance(s, list): return tuple(_make(o, known, file, (*at,i), made) for i,o in enumerate(s))
-    if not isinstance(s, dict): return s
-    if set(s)=={'same'}: return _again(s['same'], made, file)
-    if at and not {'class','args'} & set(s): return {k:_make(v, known, file, (*at,k), made) for k,v in s.items()}
+# %% ../nbs/08_checkpoint.ipynb #201f062d
+def _again(at, made, file):
+    "A module that was made before"
+    if not isinstance(at, list) or tuple(at) not in made: raise ValueError(f"{file}: {{'same': {at}}} must name a module before it: the arguments that lead to it")
+    return made[tuple(at)]
+
+# %% ../nbs/08_checkpoint.ipynb #57873009
+def _build(s, known, file, at, made):
+    "The module that settings describe"
     if set(s) != {'class','args'} or not isinstance(s['args'], dict): raise ValueError(f"{file}: a module must be {{'class': name, 'args': {{...}}}}, is {s}")
     cls = known.get(str(s['class']))
     if cls is None: raise ValueError(f"{file}: class {s['class']!r} is unknown, must be in `classes` or one of {', '.join(sorted(known))}")
@@ -112,10 +122,15 @@ def _make(s, known, file, at=(), made=None):
     except Exception as e: raise ValueError(f"{file}: can't make a {s['class']} of these arguments: {e}") from e
     return made[at]
 
-def _again(at, made, file):
-    "A module that was made before"
-    if not isinstance(at, list) or tuple(at) not in made: raise ValueError(f"{file}: {{'same': {at}}} must name a module before it: the arguments that lead to it")
-    return made[tuple(at)]
+# %% ../nbs/08_checkpoint.ipynb #233240cc
+def _make(s, known, file, at=(), made=None):
+    "What settings describe"
+    made = {} if made is None else made
+    if isinstance(s, list): return tuple(_make(o, known, file, (*at,i), made) for i,o in enumerate(s))
+    if not isinstance(s, dict): return s
+    if set(s)=={'same'}: return _again(s['same'], made, file)
+    if at and not {'class','args'} & set(s): return {k:_make(v, known, file, (*at,k), made) for k,v in s.items()}
+    return _build(s, known, file, at, made)
 
 # %% ../nbs/08_checkpoint.ipynb #720f062f
 def _check_fit(want, state, file):
@@ -125,7 +140,14 @@ def _check_fit(want, state, file):
            'of the wrong shape or kind': [f"{k} {tuple(state[k].shape)}, must be {tuple(v.shape)}" for k,v in want.items() if k in state and shape(v) != shape(state[k])]}
     if any(bad.values()): raise ValueError(f"{file} does not fit model.json: " + '; '.join(f"{k}: {', '.join(v)}" for k,v in bad.items() if v))
 
-# %% ../nbs/08_checkpoint.ipynb #ba751f00
+# %% ../nbs/08_checkpoint.ipynb #731467b0
+def _fill(model, state):
+    "The weights into the model, each in the number type it was saved in"
+    dtypes = {v.dtype for v in state.values() if v.is_floating_point()}
+    if len(dtypes)==1: model.to(*dtypes)
+    model.load_state_dict(state, assign=True)
+
+# %% ../nbs/08_checkpoint.ipynb #5a2d13b9
 def load_model(
     path:str|Path, # folder with `model.json` and `model.safetensors`
     classes:tuple[type, ...]=(), # classes of the caller's own that are part of it
@@ -135,12 +157,10 @@ def load_model(
 
     Raises FileNotFoundError for a missing file; ValueError for a damaged one, a class that is not known, arguments that its class refuses, and
     weights that do not fit."""
-    settings,weights,known = Path(path)/'model.json',Path(path)/'model.safetensors',_known(classes)
-    model = _make(_read(settings, json.loads, 'JSON'), known, settings)
+    settings,weights = Path(path)/'model.json',Path(path)/'model.safetensors'
+    model = _make(_read(settings, json.loads, 'JSON'), _known(classes), settings)
     if not isinstance(model, nn.Module): raise ValueError(f"{settings} describes no model")
     state = _read(weights, load, 'safetensors')
     _check_fit(model.state_dict(), state, weights)
-    dtypes = {v.dtype for v in state.values() if v.is_floating_point()}
-    if len(dtypes)==1: model.to(*dtypes)
-    model.load_state_dict(state, assign=True)
+    _fill(model, state)
     return model.to(device).eval()

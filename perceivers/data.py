@@ -21,7 +21,7 @@ import fastai.data
 from fastai.vision.all import *
 from fastdownload.core import check, checks_module, download_url
 
-# %% ../nbs/10_data.ipynb #ef6ef786
+# %% ../nbs/10_data.ipynb #0a1f73e4
 class ImageTensors:
     "Images and labels in memory: an item for a number, a batch for a list of numbers"
     n_inp,loss_func = 1,CrossEntropyLossFlat()
@@ -34,12 +34,24 @@ class ImageTensors:
         self.x,self.y,self.vocab,self.split_idx,self.c = x,y,CategoryMap(vocab, sort=False),split_idx,len(vocab)
         self.types = (TensorImageBW if x.shape[1]==1 else TensorImage),TensorCategory
 
-    def __len__(self)->int: return len(self.x)
-    def __getitem__(self, i)->tuple: return tuple(t(o[i]) for t,o in zip(self.types, (self.x,self.y)) if o is not None)
+# %% ../nbs/10_data.ipynb #161d21aa
+@patch
+def __len__(self:ImageTensors)->int: return len(self.x)
 
-    def decode(self, o:tuple, full:bool=True)->tuple:
-        "An item with the name of its class in place of the number"
-        return (o[0], *(Category(self.vocab[i]) for i in o[1:]))
+@patch
+def __getitem__(self:ImageTensors,
+    i, # the number of an image, or a list of numbers
+)->tuple: # (x, y), or (x,) without labels
+    return tuple(t(o[i]) for t,o in zip(self.types, (self.x,self.y)) if o is not None)
+
+# %% ../nbs/10_data.ipynb #063a4c3b
+@patch
+def decode(self:ImageTensors,
+    o:tuple, # an item
+    full:bool=True, # fastai passes it; it changes nothing
+)->tuple:
+    "An item with the name of its class in place of the number"
+    return (o[0], *(Category(self.vocab[i]) for i in o[1:]))
 
 # %% ../nbs/10_data.ipynb #3572b9f4
 class TensorDL(TfmdDL):
@@ -50,7 +62,12 @@ class TensorDL(TfmdDL):
         "Whole batches, before the batch transforms"
         return (self.dataset[list(idxs)] for idxs in self.chunkify(samps))
 
-# %% ../nbs/10_data.ipynb #b4553d90
+# %% ../nbs/10_data.ipynb #2e28e49d
+def _windows(x, p):
+    "Images (B,C,H,W) at all places up to p pixels away: (B,C,2p+1,2p+1,H,W), a view"
+    return F.pad(x, (p,)*4).unfold(2, x.shape[2], 1).unfold(3, x.shape[3], 1)
+
+# %% ../nbs/10_data.ipynb #7f288c2e
 class RandomShift(RandTransform):
     "Each training image moved by whole pixels, at random in both directions; what comes in is black. Raises ValueError if `pixels` is negative"
     order = 5
@@ -62,12 +79,21 @@ class RandomShift(RandTransform):
         self.pixels = pixels
 
     def encodes(self, x:TensorImage):
-        (B,C,H,W),p = x.shape,self.pixels
-        windows = F.pad(x, (p,)*4).unfold(2, H, 1).unfold(3, W, 1)      # (B, C, 2p+1, 2p+1, H, W)
-        i,j = torch.randint(2*p+1, (2,B), device=x.device)
-        return windows[torch.arange(B, device=x.device),:,i,j]
+        i,j = torch.randint(2*self.pixels+1, (2,len(x)), device=x.device)
+        return _windows(x, self.pixels)[torch.arange(len(x), device=x.device),:,i,j]
 
-# %% ../nbs/10_data.ipynb #43b6eadb
+# %% ../nbs/10_data.ipynb #5ca6b1ac
+def _by_class(y, seed):
+    "Numbers of the images, class after class, shuffled within each"
+    perm = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
+    return perm[y[perm].argsort(stable=True)]
+
+# %% ../nbs/10_data.ipynb #ebb418a9
+def _even_steps(n, total):
+    "n places at even steps among `total`, the first half a step from the start"
+    return (torch.arange(n)*total + total//2)//n
+
+# %% ../nbs/10_data.ipynb #d4a4f601
 def holdout(
     y:Tensor, # (n,) class numbers
     n:int, # how many to hold out
@@ -75,25 +101,27 @@ def holdout(
 )->tuple[Tensor, Tensor]: # numbers of those that stay, and of those held out, each in rising order
     "Cuts `n` images off, each class in proportion. Raises ValueError if none would be left on one side"
     if not 0 < n < len(y): raise ValueError(f"n={n} images to hold out must be at least 1 and fewer than the {len(y)} there are")
-    perm = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
-    perm = perm[y[perm].argsort(stable=True)]
     held = torch.zeros(len(y), dtype=torch.bool)
-    held[perm[(torch.arange(n)*len(y) + len(y)//2)//n]] = True
+    held[_by_class(y, seed)[_even_steps(n, len(y))]] = True
     return (~held).nonzero()[:,0],held.nonzero()[:,0]
 
-# %% ../nbs/10_data.ipynb #3cdb0036
+# %% ../nbs/10_data.ipynb #912dc31c
+def _to_bytes(o):
+    "A tensor or array (H,W), (C,H,W) or (H,W,C) of an image as bytes, channels last if there are several"
+    a = to_np(o) if isinstance(o, Tensor) else o
+    top = 1 if a.dtype.kind in 'fb' else 255
+    if a.ndim==3 and a.shape[0] in (1,3,4): a = a.transpose(1,2,0)
+    if not (a.min()>=0 and a.max()<=top): raise ValueError(f"numbers of an image must lie from 0 to {top}, not from {a.min():.3g} to {a.max():.3g}")
+    a = (a*(255/top)).round().astype(np.uint8)
+    return a[...,0] if a.shape[-1]==1 else a
+
+# %% ../nbs/10_data.ipynb #26b72773
 def open_image(
     o:Path|str|bytes|Tensor|np.ndarray|Image.Image, # a file or its bytes, a picture, or an array (H,W), (C,H,W) or (H,W,C)
 )->PILImage: # in colour
     "A picture of whatever holds one. Raises ValueError, naming the file, if it cannot be read or an array's numbers are out of range"
     what = o if isinstance(o, (str,Path)) else type(o).__name__
-    if isinstance(o, (Tensor,np.ndarray)):
-        a = to_np(o) if isinstance(o, Tensor) else o
-        top = 1 if a.dtype.kind in 'fb' else 255
-        if a.ndim==3 and a.shape[0] in (1,3,4): a = a.transpose(1,2,0)
-        if not (a.min()>=0 and a.max()<=top): raise ValueError(f"numbers of an image must lie from 0 to {top}, not from {a.min():.3g} to {a.max():.3g}")
-        o = (a*(255/top)).round().astype(np.uint8)
-        o = o[...,0] if o.shape[-1]==1 else o
+    if isinstance(o, (Tensor,np.ndarray)): o = _to_bytes(o)
     try:
         if isinstance(o, np.ndarray): o = Image.fromarray(o)
         elif not isinstance(o, Image.Image): o = Image.open(BytesIO(o) if isinstance(o, bytes) else o)
@@ -111,12 +139,13 @@ def image_tensor(
     if im.shape!=tuple(size): im = im.resize(tuple(size)[::-1], BILINEAR)
     return image2tensor(im)
 
-# %% ../nbs/10_data.ipynb #ee6c7c8d
+# %% ../nbs/10_data.ipynb #e7dd8ec3
 @patch(as_prop=True)
 def items(self:ImageTensors)->list: # (n,) of (x (C,H,W), y)
     "Images with their labels, one by one"
     return list(zip(self.x, self.y))
 
+# %% ../nbs/10_data.ipynb #91d52e30
 @patch
 def new(self:ImageTensors,
     items:list, # images, as `open_image` takes them; pairs (image, class number) when `with_labels`
@@ -127,7 +156,7 @@ def new(self:ImageTensors,
     x = torch.stack([image_tensor(o, self.x.shape[-2:], self.x.shape[1]) for o in xs])
     return ImageTensors(x, tensor(ys) if with_labels else None, list(self.vocab))
 
-# %% ../nbs/10_data.ipynb #cc7b13d1
+# %% ../nbs/10_data.ipynb #0a4fedfd
 class SplitDataLoaders(DataLoaders):
     "fastai's `DataLoaders` with a third part, `test`, which is not read before it is asked for"
     def __init__(self,
@@ -138,12 +167,13 @@ class SplitDataLoaders(DataLoaders):
         super().__init__(*loaders, **kwargs)
         self.get_test = get_test
 
-    @property
-    def test(self)->TfmdDL:
-        "The loader of the test part: not shuffled, nothing left out"
-        if len(self.loaders) < 3:
-            with no_random(): self.loaders.append(self.get_test())
-        return self.loaders[2]
+# %% ../nbs/10_data.ipynb #426024c9
+@patch(as_prop=True)
+def test(self:SplitDataLoaders)->TfmdDL:
+    "The loader of the test part: not shuffled, nothing left out"
+    if len(self.loaders) < 3:
+        with no_random(): self.loaders.append(self.get_test())
+    return self.loaders[2]
 
 # %% ../nbs/10_data.ipynb #e61281d1
 @patch
@@ -158,7 +188,19 @@ def test_dl(self:SplitDataLoaders,
     if isinstance(self.valid_ds, ImageTensors): test_items = self.valid_ds.new(test_items, with_labels)
     return super(SplitDataLoaders, self).test_dl(test_items, rm_type_tfms, with_labels, **kwargs)
 
-# %% ../nbs/10_data.ipynb #c6d24eb3
+# %% ../nbs/10_data.ipynb #50975575
+def _checked(y, n, source):
+    if len(bad := ((y<0)|(y>=n)).nonzero()): raise ValueError(f"{source}: record {int(bad[0])} has label {int(y[bad[0]])}; labels run from 0 to {n-1}")
+    return y
+
+# %% ../nbs/10_data.ipynb #e547aab7
+def _train_dl(ds, stats, bs, batch_tfms, shift):
+    "The training part's loader over `ImageTensors`"
+    moves = [RandomShift(shift)] if shift else []
+    return TensorDL(ds, bs=bs, shuffle=True, drop_last=len(ds)>=bs, num_workers=0,
+                    after_batch=[*moves, IntToFloatTensor(), *L(batch_tfms), Normalize.from_stats(*stats, cuda=False)])
+
+# %% ../nbs/10_data.ipynb #0cd1a82c
 def tensor_dls(
     train:tuple[Tensor, Tensor], # images (n,C,H,W) uint8 and class numbers (n,); the valid part is cut from them
     get_test:Callable, # gives the same of the test part; called when `dls.test` is first asked for
@@ -172,20 +214,21 @@ def tensor_dls(
     device=None, # where batches go; fastai's default device if None
 )->SplitDataLoaders: # batches (x (B,C,H,W) float, y (B,))
     "`DataLoaders` over images in memory. Raises ValueError for labels out of range, or if no image is left to train or to check with"
-    (x,y),shift = train,[RandomShift(shift)] if shift else []
+    x,y = train
     keep,held = holdout(_checked(y, len(vocab), 'y'), n_valid, seed)
-    dl = TensorDL(ImageTensors(x[keep], y[keep], vocab, split_idx=0), bs=bs, shuffle=True, drop_last=len(keep)>=bs, num_workers=0,
-                  after_batch=[*shift, IntToFloatTensor(), *L(batch_tfms), Normalize.from_stats(*stats, cuda=False)])
+    dl = _train_dl(ImageTensors(x[keep], y[keep], vocab, split_idx=0), stats, bs, batch_tfms, shift)
     valid = dl.new(ImageTensors(x[held], y[held], vocab), shuffle=False, drop_last=False)
     test = lambda: valid.new(ImageTensors(*get_test(), vocab))
     return SplitDataLoaders(dl, valid, get_test=test, device=ifnone(device, default_device()))
 
-# %% ../nbs/10_data.ipynb #50975575
-def _checked(y, n, source):
-    if len(bad := ((y<0)|(y>=n)).nonzero()): raise ValueError(f"{source}: record {int(bad[0])} has label {int(y[bad[0]])}; labels run from 0 to {n-1}")
-    return y
+# %% ../nbs/10_data.ipynb #e333189e
+def _read_digits():
+    "Images (1797,1,8,8) uint8 and labels (1797,)"
+    from sklearn.datasets import load_digits
+    d = load_digits()
+    return tensor(d.images*255/16).round().byte()[:,None],tensor(d.target)
 
-# %% ../nbs/10_data.ipynb #24791207
+# %% ../nbs/10_data.ipynb #41e61544
 @delegates(tensor_dls, but=['train','get_test','vocab','stats','n_valid'])
 def digits_dls(
     bs:int=64, # B, images in a batch
@@ -193,14 +236,13 @@ def digits_dls(
     **kwargs,
 )->SplitDataLoaders: # batches (x (B,1,8,8), y (B,))
     "scikit-learn's handwritten digits. Source: Alpaydin and Kaynak, 1998, UCI repository"
-    from sklearn.datasets import load_digits
-    d = load_digits()
-    x,y = tensor(d.images*255/16).round().byte()[:,None],tensor(d.target)
+    x,y = _read_digits()
     keep,held = holdout(y, 360)
     return tensor_dls((x[keep],y[keep]), lambda: (x[held],y[held]), list('0123456789'), ([0.305],[0.376]), n_valid, bs=bs, **kwargs)
 
-# %% ../nbs/10_data.ipynb #a5dff672
+# %% ../nbs/10_data.ipynb #48d6230b
 def _install(fill, name, source):
+    "The folder `name` in fastai's data folder, made by `fill(folder)`, whole or not at all"
     dest = fastai_path('data')
     dest.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=dest) as tmp:
@@ -211,15 +253,18 @@ def _install(fill, name, source):
             if not (dest/name).is_dir(): raise
     return dest/name
 
+# %% ../nbs/10_data.ipynb #36de8892
 def _unpack(archive, name):
+    "The folder `name` of an archive, unpacked once"
     if (dest := fastai_path('data')/name).is_dir(): return dest
     def fill(tmp):
         with tarfile.open(archive) as f: f.extractall(tmp, filter='data')
     try: return _install(fill, name, archive)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as e: raise ValueError(f"{archive} cannot be unpacked: {e}") from e
 
-# %% ../nbs/10_data.ipynb #4ff64446
+# %% ../nbs/10_data.ipynb #9e528be1
 def _fetch(url, name):
+    "The folder `name` of an archive on the web"
     archive = fastai_path('archive')/Path(url).name
     download_url(url, archive, timeout=10)
     if not check(checks_module(fastai.data), url, archive):
@@ -227,7 +272,9 @@ def _fetch(url, name):
         raise OSError(f"what {url} gave is not what fastai expects")
     return _unpack(archive, name)
 
+# %% ../nbs/10_data.ipynb #4631c4e4
 def _fetch_mnist():
+    "The folder of MNIST's files, by torchvision"
     from torchvision.datasets import MNIST
     old = socket.getdefaulttimeout()
     try:
@@ -241,17 +288,22 @@ def _roots(path):
     if env := os.environ.get('PERCEIVERS_DATA'): yield Path(env).expanduser()
     yield from map(fastai_path, ('data','archive'))
 
-# %% ../nbs/10_data.ipynb #37146914
+# %% ../nbs/10_data.ipynb #4a08c2d2
+def _on_disk(names, path):
+    "The first folder of `names` that is there, unpacked if need be; None if there is none"
+    for root,name in ((r,n) for r in _roots(path) for n in names):
+        if (root/name).is_dir(): return root/name
+    for root,(name,archive) in itertools.product(_roots(path), names.items()):
+        if archive and (root/archive).is_file(): return _unpack(root/archive, name)
+
+# %% ../nbs/10_data.ipynb #9fc4ab09
 def find_data(
     names:dict, # {folder: the archive it comes in, or None}, the one to prefer first
     fetch:Callable, # downloads one of these folders into fastai's data folder and gives its path
     path:str|Path=None, # the only folder to look in; None for `PERCEIVERS_DATA`, then fastai's, then a download
 )->Path: # one of the folders, unpacked
     "The folder of a data set. Raises FileNotFoundError, saying what was tried, if there is none; ValueError if an archive is corrupt"
-    for root,name in ((r,n) for r in _roots(path) for n in names):
-        if (root/name).is_dir(): return root/name
-    for root,(name,archive) in itertools.product(_roots(path), names.items()):
-        if archive and (root/archive).is_file(): return _unpack(root/archive, name)
+    if found := _on_disk(names, path): return found
     try:
         if path: raise FileNotFoundError("nothing is downloaded when a path is given")
         return fetch()
@@ -259,20 +311,33 @@ def find_data(
         what = ' or '.join(o for o in (*names, *names.values()) if o)
         raise FileNotFoundError(f"found no {what} in {', '.join(map(str, _roots(path)))}, and no download: {' '.join(str(e).split())}. Put it into a folder and name that in PERCEIVERS_DATA") from e
 
-# %% ../nbs/10_data.ipynb #679b8e29
+# %% ../nbs/10_data.ipynb #8226aa99
+def _idx_shape(data):
+    "The shape that the head of an idx file states, () if it is no such head, and the head's length"
+    head = 4 + 4*data[3] if data[:3]==b'\0\0\x08' and len(data)>3 else 4
+    return tuple(int.from_bytes(data[i:i+4], 'big') for i in range(4, head, 4)),head
+
+# %% ../nbs/10_data.ipynb #f4a0e019
 def read_idx(
     path:Path, # a file of bytes in idx format, plain or .gz
 )->Tensor: # uint8, in the shape that the file says
     "The array in an idx file. Raises ValueError if it is corrupt or cut short. Source: LeCun, Cortes and Burges, The MNIST database"
     try: data = gzip.decompress(path.read_bytes()) if path.suffix=='.gz' else path.read_bytes()
     except (gzip.BadGzipFile, EOFError, zlib.error) as e: raise ValueError(f"{path} is corrupt: {e}") from e
-    head = 4 + 4*data[3] if data[:3]==b'\0\0\x08' and len(data)>3 else 4
-    shape = [int.from_bytes(data[i:i+4], 'big') for i in range(4, head, 4)]
+    shape,head = _idx_shape(data)
     if not shape or not math.prod(shape) or len(data)!=head+math.prod(shape):
-        raise ValueError(f"{path} is corrupt: {len(data)} bytes do not hold an idx array of bytes of shape {tuple(shape)}")
+        raise ValueError(f"{path} is corrupt: {len(data)} bytes do not hold an idx array of bytes of shape {shape}")
     return torch.frombuffer(bytearray(data[head:]), dtype=torch.uint8).view(shape)
 
-# %% ../nbs/10_data.ipynb #38ecaa19
+# %% ../nbs/10_data.ipynb #c2385f27
+def _mnist_part(raw, part):
+    "Images (n,1,28,28) and labels (n,) of the part `train` or `t10k`"
+    fx,fy = (next((p for p in (raw/o, raw/f'{o}.gz') if p.exists()), raw/o) for o in (f'{part}-images-idx3-ubyte', f'{part}-labels-idx1-ubyte'))
+    x,y = read_idx(fx),read_idx(fy)
+    if x.shape!=(*y.shape,28,28): raise ValueError(f"{fx} has shape {tuple(x.shape)}; for labels of shape {tuple(y.shape)} it must be {(*y.shape,28,28)}")
+    return x[:,None],_checked(y.long(), 10, fy)
+
+# %% ../nbs/10_data.ipynb #c125457c
 @delegates(tensor_dls, but=['train','get_test','vocab','stats','n_valid'])
 def mnist_dls(
     bs:int=64, # B, images in a batch
@@ -282,12 +347,7 @@ def mnist_dls(
 )->SplitDataLoaders: # batches (x (B,1,28,28), y (B,))
     "MNIST's handwritten digits. Raises FileNotFoundError if they are not to be had, ValueError if a file is corrupt"
     raw = find_data({'MNIST/raw':None}, _fetch_mnist, path)
-    def read(part):
-        fx,fy = (next((p for p in (raw/o, raw/f'{o}.gz') if p.exists()), raw/o) for o in (f'{part}-images-idx3-ubyte', f'{part}-labels-idx1-ubyte'))
-        x,y = read_idx(fx),read_idx(fy)
-        if x.shape!=(*y.shape,28,28): raise ValueError(f"{fx} has shape {tuple(x.shape)}; for labels of shape {tuple(y.shape)} it must be {(*y.shape,28,28)}")
-        return x[:,None],_checked(y.long(), 10, fy)
-    return tensor_dls(read('train'), lambda: read('t10k'), list('0123456789'), mnist_stats, n_valid, bs=bs, **kwargs)
+    return tensor_dls(_mnist_part(raw, 'train'), lambda: _mnist_part(raw, 't10k'), list('0123456789'), mnist_stats, n_valid, bs=bs, **kwargs)
 
 # %% ../nbs/10_data.ipynb #d8fdf9e3
 def read_cifar(
@@ -311,34 +371,43 @@ def class_files(
     if not files: raise ValueError(f"{path} has no image files in class folders: it must look like {path}/CLASS/IMAGE.png")
     return files,[o.parent.name for o in files]
 
-# %% ../nbs/10_data.ipynb #21cfb86e
+# %% ../nbs/10_data.ipynb #505d407c
 def _known(names, vocab, path):
     if new := set(names)-set(vocab): raise ValueError(f"{path} has a class {min(new)} that training does not have")
     return names
 
-def _read_folder(path, vocab=None, size=(32,32)):
-    files,names = class_files(path)
-    vocab = vocab or sorted(set(names))
-    y = tensor([vocab.index(o) for o in _known(names, vocab, path)])
+# %% ../nbs/10_data.ipynb #2e87db35
+def _pixels(path, files, size):
+    "Images (n,3,*size) of the files below a folder, opened once and kept beside it"
     kept,tmp,x = path.with_suffix('.safetensors'),path.with_suffix(f'.{os.getpid()}.tmp'),None
     with suppress(SafetensorError, FileNotFoundError): x = load_file(kept)['x']
     if x is None or len(x)!=len(files):
         x = torch.stack([image_tensor(o, size) for o in files])
         with suppress(OSError): tmp.write_bytes(save({'x':x})); os.replace(tmp, kept)
         with suppress(OSError): tmp.unlink()
-    return x,y,vocab
+    return x
 
-# %% ../nbs/10_data.ipynb #8b220420
+# %% ../nbs/10_data.ipynb #613f9d1b
+def _read_folder(path, vocab=None, size=(32,32)):
+    "Images, labels and names of the classes of a folder"
+    files,names = class_files(path)
+    vocab = vocab or sorted(set(names))
+    y = tensor([vocab.index(o) for o in _known(names, vocab, path)])
+    return _pixels(path, files, size),y,vocab
+
+# %% ../nbs/10_data.ipynb #3e89e365
 _bins = {'cifar-10-batches-bin': (1, 'batches.meta.txt', dict(train=[f'data_batch_{i}.bin' for i in range(1,6)], test=['test_batch.bin'])),
          'cifar-100-binary': (2, 'fine_label_names.txt', dict(train=['train.bin'], test=['test.bin']))}
 
 def _read_cifar(folder, part, vocab=None):
+    "Images, labels and names of the classes of a part, from either form"
     if folder.name not in _bins: return _read_folder(folder/part, vocab)
     n_labels,names,files = _bins[folder.name]
     vocab = (folder/names).read_text().split()
     xs,ys = zip(*(read_cifar(folder/o, len(vocab), n_labels) for o in files[part]))
     return torch.cat(xs),torch.cat(ys),vocab
 
+# %% ../nbs/10_data.ipynb #fa5c122b
 def _cifar_dls(names, url, stats, path, n_valid, **kwargs):
     folder = find_data(names, partial(_fetch, url, last(names)), path)
     x,y,vocab = _read_cifar(folder, 'train')
@@ -367,27 +436,40 @@ def cifar100_dls(
     stats = [0.507,0.487,0.441],[0.267,0.256,0.276]
     return _cifar_dls({'cifar-100-binary':'cifar-100-binary.tar.gz', 'cifar100':'cifar100.tgz'}, URLs.CIFAR_100, stats, path, n_valid, bs=bs, **kwargs)
 
-# %% ../nbs/10_data.ipynb #747f1719
+# %% ../nbs/10_data.ipynb #3b73e53f
 def _labelled(path, vocab):
+    "Image files of a part, whose classes training knows"
     files,names = class_files(path)
     _known(names, vocab, path)
     return files
 
+# %% ../nbs/10_data.ipynb #0165479b
+def _cut(files, vocab, pct, seed):
+    "Files that stay and files held out"
+    y = tensor([vocab.index(o.parent.name) for o in files])
+    return [[files[i] for i in o] for o in holdout(y, max(1, int(pct*len(files))), seed)]
+
+# %% ../nbs/10_data.ipynb #1f8261a7
 def _folder_parts(path, test, valid_pct, seed):
+    "Files of training and of valid, files or the folder of the test part, and the names of the classes"
     parts = {o.name: o for o in path.ls() if o.is_dir()} if (path/'train').is_dir() else {}
     train,names = class_files(parts.get('train', path))
     if len(vocab := sorted(set(names))) < 2: raise ValueError(f"{path} has one class only, {vocab[0]}; at least two are needed")
-    def cut(files, seed):
-        y = tensor([vocab.index(o.parent.name) for o in files])
-        return [[files[i] for i in o] for o in holdout(y, max(1, int(valid_pct*len(files))), seed)]
     tested = parts.pop(test, None)
     if not tested and test!='test': raise ValueError(f"test={test!r} is no folder in {path}")
-    if not tested: train,tested = cut(train, 42)
+    if not tested: train,tested = _cut(train, vocab, valid_pct, 42)
     held = parts.get('valid', parts.get('val'))
-    train,valid = (train,_labelled(held, vocab)) if held else cut(train, seed)
+    train,valid = (train,_labelled(held, vocab)) if held else _cut(train, vocab, valid_pct, seed)
     return train,valid,tested,vocab
 
-# %% ../nbs/10_data.ipynb #00455f63
+# %% ../nbs/10_data.ipynb #e11b6f64
+def _photo_block(n_train, n_valid, vocab, size, batch_tfms):
+    "How files become batches; the first `n_train` are training's, the next `n_valid` valid's"
+    tfms = [*L(batch_tfms), Normalize.from_stats(*imagenet_stats, cuda=False)]
+    return DataBlock((TransformBlock(type_tfms=open_image, batch_tfms=IntToFloatTensor), CategoryBlock(vocab)), get_y=parent_label,
+        splitter=IndexSplitter(range(n_train, n_train+n_valid)), item_tfms=Resize(size), batch_tfms=tfms)
+
+# %% ../nbs/10_data.ipynb #95da5db8
 def folder_dls(
     path:str|Path, # a folder of class folders, or of `train`, `valid` or `val`, and `test` with class folders in them
     size:int=64, # H and W that images are scaled and cropped to
@@ -401,9 +483,7 @@ def folder_dls(
 )->SplitDataLoaders: # batches (x (B,3,size,size), y (B,))
     "Any folder of images. Raises FileNotFoundError if there is none, ValueError if it has no images, one class only, an image that cannot be read, or no folder named as `test` says"
     train,valid,tested,vocab = _folder_parts(Path(path), test, valid_pct, seed)
-    block = DataBlock((TransformBlock(type_tfms=open_image, batch_tfms=IntToFloatTensor), CategoryBlock(vocab)), get_y=parent_label,
-        splitter=IndexSplitter(range(len(train), len(train)+len(valid))), item_tfms=Resize(size),
-        batch_tfms=[*L(batch_tfms), Normalize.from_stats(*imagenet_stats, cuda=False)])
+    block = _photo_block(len(train), len(valid), vocab, size, batch_tfms)
     dls = block.dataloaders(train+valid, bs=bs, num_workers=num_workers, drop_last=len(train)>=bs, device=ifnone(device, default_device()))
     get_test = lambda: dls.test_dl(tested if isinstance(tested, list) else _labelled(tested, vocab), with_labels=True)
     return SplitDataLoaders(*dls.loaders, get_test=get_test, device=dls.device)
