@@ -7,7 +7,7 @@ __all__ = ['recipes', 'recipe', 'load_data', 'recipe_model', 'train_recipe', 'wr
            'save_run', 'perceivers_train', 'train_command', 'prepare_image', 'predict_image', 'perceivers_predict',
            'predict_command']
 
-# %% ../nbs/13_train.ipynb #18965676
+# %% ../nbs/13_train.ipynb #c6076537
 import csv, json, os, random, re, sys, time, warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 import matplotlib.pyplot as plt
 from PIL import Image, ImageOps
+from fastcore.basics import patch
 from fastcore.script import call_parse, parse_cli
 from .checkpoint import load_model, save_model
 from .data import cifar100_dls, cifar10_dls, digits_dls, folder_dls, image_tensor, imagenette_dls, mnist_dls
@@ -46,23 +47,30 @@ def recipe(
     if name not in known: raise ValueError(f"--recipe {name}: for {data} there is {', '.join(known)}")
     return {**known[name], **{k:v for k,v in given.items() if v is not None}}
 
-# %% ../nbs/13_train.ipynb #b2ed9d35
+# %% ../nbs/13_train.ipynb #2f226b3e
+def _make_dls(data, r):
+    makers = dict(digits=digits_dls, mnist=mnist_dls, cifar10=cifar10_dls, cifar100=cifar100_dls, imagenette=imagenette_dls)
+    if data not in makers and not Path(data).is_dir(): raise ValueError(f"--data {data} is neither a folder nor one of auto, {', '.join(makers)}")
+    tfms = dict(batch_tfms=[Flip()] if r['flip'] else None)
+    if data in ('digits','mnist','cifar10','cifar100'): tfms['shift'] = r['shift']
+    return makers[data](bs=r['bs'], **tfms) if data in makers else folder_dls(data, bs=r['bs'], **tfms)
+
+# %% ../nbs/13_train.ipynb #a355d727
 def load_data(
     data:str, # 'auto', a name, or a folder of class folders
     say=print, # where a fallback is announced
     **given, # settings for `recipe`, `name` among them
 )->tuple: # name of the data, settings, fastai `DataLoaders`
     "Data by name, with its recipe; raises ValueError for what is neither a name nor a folder"
-    if data=='auto':
-        try: return load_data('mnist', **given)
-        except OSError as e: say(f"MNIST is not to be had ({str(e).splitlines()[0]}), so training on scikit-learn's digits")
-        return load_data('digits', **{**given, 'name':'standard'})
-    makers = dict(digits=digits_dls, mnist=mnist_dls, cifar10=cifar10_dls, cifar100=cifar100_dls, imagenette=imagenette_dls)
-    if data not in makers and not Path(data).is_dir(): raise ValueError(f"--data {data} is neither a folder nor one of auto, {', '.join(makers)}")
+    if data=='auto': return _mnist_or_digits(say, **given)
     r = recipe(data, **given)
-    tfms = dict(batch_tfms=[Flip()] if r['flip'] else None)
-    if data in ('digits','mnist','cifar10','cifar100'): tfms['shift'] = r['shift']
-    return data,r,(makers[data] if data in makers else lambda **kw: folder_dls(data, **kw))(bs=r['bs'], **tfms)
+    return data,r,_make_dls(data, r)
+
+# %% ../nbs/13_train.ipynb #45f16826
+def _mnist_or_digits(say, **given):
+    try: return load_data('mnist', **given)
+    except OSError as e: say(f"MNIST is not to be had ({str(e).splitlines()[0]}), so training on scikit-learn's digits")
+    return load_data('digits', **{**given, 'name':'standard'})
 
 # %% ../nbs/13_train.ipynb #84363bad
 def recipe_model(
@@ -75,7 +83,15 @@ def recipe_model(
     return Perceiver(door, len(dls.vocab), n_latents=r['n_latents'], d_latent=r['d_latent'], n_blocks=r['n_blocks'], n_layers=r['n_layers'],
                      n_heads=4, widening=2, share_cross='none', share_blocks='none', latent_std=0.5)
 
-# %% ../nbs/13_train.ipynb #60a57189
+# %% ../nbs/13_train.ipynb #80023d41
+def _seed_run(seed, dls):
+    set_seed(seed, reproducible=True)
+    dls.train.rng = random.Random(seed)
+
+# %% ../nbs/13_train.ipynb #b536f9b6
+def _recipe_loss(r): return LabelSmoothingCrossEntropyFlat(eps=r['smooth']) if r['smooth'] else CrossEntropyLossFlat()
+
+# %% ../nbs/13_train.ipynb #7405b028
 def train_recipe(
     r:dict, # settings, from `recipe`
     dls, # fastai `DataLoaders` of images
@@ -83,10 +99,8 @@ def train_recipe(
     cbs=None, # callbacks for the fit
 )->'Learner': # trained
     "A Perceiver trained by its recipe"
-    set_seed(seed, reproducible=True)
-    dls.train.rng = random.Random(seed)
-    loss = LabelSmoothingCrossEntropyFlat(eps=r['smooth']) if r['smooth'] else CrossEntropyLossFlat()
-    learn = perceiver_learner(dls, recipe_model(r, dls), loss_func=loss, metrics=accuracy)
+    _seed_run(seed, dls)
+    learn = perceiver_learner(dls, recipe_model(r, dls), loss_func=_recipe_loss(r), metrics=accuracy)
     learn.fit_one_cycle(r['epochs'], r['lr'], pct_start=0.15, cbs=cbs)
     return learn
 
@@ -100,7 +114,7 @@ def write_whole(
         write(Path(tmp)/path.name)
         os.replace(Path(tmp)/path.name, path)
 
-# %% ../nbs/13_train.ipynb #3551c342
+# %% ../nbs/13_train.ipynb #9f0e1a65
 class WriteMetrics(Callback):
     "Writes what was measured so far to a CSV file after each epoch"
     order = 60
@@ -108,35 +122,49 @@ class WriteMetrics(Callback):
         path:Path, # the file
     )->None:
         self.path = path
-    def after_epoch(self)->None:
-        "The table so far, with the seconds since the start"
-        self.rows.append([self.epoch, *self.recorder.values[-1], round(time.time()-self.t0)])
-        def write(p):
-            with p.open('w', newline='') as f: csv.writer(f).writerows([['epoch','train_loss','valid_loss','valid_accuracy','seconds'], *self.rows])
-        write_whole(self.path, write)
-    def before_fit(self)->None:
-        "Starts the clock and the table"
-        self.t0,self.rows = time.time(),[]
 
-# %% ../nbs/13_train.ipynb #8a332f6c
+# %% ../nbs/13_train.ipynb #8cc4665b
+@patch
+def before_fit(self:WriteMetrics)->None:
+    "Starts the clock and the table"
+    self.t0,self.rows = time.time(),[]
+
+# %% ../nbs/13_train.ipynb #863c5b1f
+@patch
+def after_epoch(self:WriteMetrics)->None:
+    "The table so far, with the seconds since the start"
+    self.rows.append([self.epoch, *self.recorder.values[-1], round(time.time()-self.t0)])
+    def write(p):
+        with p.open('w', newline='') as f: csv.writer(f).writerows([['epoch','train_loss','valid_loss','valid_accuracy','seconds'], *self.rows])
+    write_whole(self.path, write)
+
+# %% ../nbs/13_train.ipynb #2ba105b1
+def _draw(out, name, plot):
+    plt.close('all'); plot(); plt.tight_layout()
+    write_whole(out/f'{name}.png', lambda p: plt.savefig(p, dpi=100)); plt.close('all')
+
+# %% ../nbs/13_train.ipynb #a2b9bfc7
 def save_pictures(
     learn, # a trained fastai `Learner`
     out:Path, # folder
 )->None:
     "Draws losses, confusion matrix, hardest mistakes and attention into `out`"
-    def draw(name, f):
-        plt.close('all'); f(); plt.tight_layout()
-        write_whole(out/f'{name}.png', lambda p: plt.savefig(p, dpi=100)); plt.close('all')
     with learn.no_bar(), warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'You are shadowing an attribute|The figure layout has changed')
         interp = ClassificationInterpretation.from_learner(learn)
         n = len(learn.dls.vocab)
-        draw('losses', learn.recorder.plot_loss)
-        draw('confusion', lambda: interp.plot_confusion_matrix(figsize=(max(4,.6*n),)*2, plot_txt=n<=20))
-        draw('mistakes', lambda: interp.plot_top_losses(9, figsize=(8,8)))
-        draw('attention', learn.show_attention)
+        _draw(out, 'losses', learn.recorder.plot_loss)
+        _draw(out, 'confusion', lambda: interp.plot_confusion_matrix(figsize=(max(4,.6*n),)*2, plot_txt=n<=20))
+        _draw(out, 'mistakes', lambda: interp.plot_top_losses(9, figsize=(8,8)))
+        _draw(out, 'attention', learn.show_attention)
 
-# %% ../nbs/13_train.ipynb #0a408a3b
+# %% ../nbs/13_train.ipynb #b4c87742
+def _run_settings(learn, run):
+    norm = learn.dls.valid.after_batch[-1]
+    stats = {k:getattr(norm, k).flatten().tolist() for k in ('mean','std')}
+    return {**run, **stats, 'vocab':list(map(str, learn.dls.vocab))}
+
+# %% ../nbs/13_train.ipynb #c17c34ed
 def save_run(
     learn, # a trained fastai `Learner`
     out:Path, # folder, there already
@@ -144,10 +172,8 @@ def save_run(
 )->None:
     "Writes model, settings and pictures; the settings hold what `perceivers-predict` needs to know"
     save_model(learn.model, out)
-    norm = learn.dls.valid.after_batch[-1]
-    stats = {k:getattr(norm, k).flatten().tolist() for k in ('mean','std')}
-    run = {**run, **stats, 'vocab':list(map(str, learn.dls.vocab))}
-    write_whole(out/'run.json', lambda p: p.write_text(json.dumps(run, indent=1), encoding='utf-8'))
+    settings = json.dumps(_run_settings(learn, run), indent=1)
+    write_whole(out/'run.json', lambda p: p.write_text(settings, encoding='utf-8'))
     save_pictures(learn, out)
 
 # %% ../nbs/13_train.ipynb #d7acf9ec
@@ -180,21 +206,24 @@ def perceivers_train(
                  patch=patch, shift=shift, lr=lr, bs=bs)
     _or_exit(lambda: _train(data, given, seed, device, out, no_test))
 
-# %% ../nbs/13_train.ipynb #f548d2bb
-def _check_run(given, device):
+# %% ../nbs/13_train.ipynb #de8cfd61
+def _check_numbers(given):
     for k,v in given.items():
         if isinstance(v, (int,float)) and (v < 0 or v==0 and k!='shift'): raise ValueError(f"--{k} {v}: must be above 0")
+
+# %% ../nbs/13_train.ipynb #31712187
+def _check_device(device):
     if device and device.split(':')[0] not in ('cpu','cuda','mps'): raise ValueError(f"--device {device}: must be cpu, cuda, cuda:N or mps")
     if device and device.startswith('cuda') and not torch.cuda.is_available(): raise ValueError(f"--device {device}: there is no CUDA device here")
 
-def _train(data, given, seed, device, out, no_test):
-    plt.switch_backend('agg')
-    _check_run(given, device)
-    name,r,dls = load_data(data, **given)
-    if device: dls.to(torch.device(device))
+# %% ../nbs/13_train.ipynb #45fd5d96
+def _run_folder(out, name, seed):
     out = Path(out or f'runs/{Path(name).name}-{seed}')
     out.mkdir(parents=True, exist_ok=True)
-    print(f"{name}: {len(dls.train_ds):,} images to train, {len(dls.valid_ds):,} to check; {r['epochs']} epochs on {dls.device}, {torch.get_num_threads()} threads; into {out}")
+    return out
+
+# %% ../nbs/13_train.ipynb #cb79b822
+def _fit_and_save(name, r, dls, seed, out):
     start = time.time()
     learn = train_recipe(r, dls, seed, WriteMetrics(out/'metrics.csv'))
     minutes = (time.time()-start)/60
@@ -202,53 +231,55 @@ def _train(data, given, seed, device, out, no_test):
     save_run(learn, out, dict(data=name, seed=seed, minutes=round(minutes,1), valid_accuracy=valid, **r))
     print(f"{sum(p.numel() for p in learn.model.parameters()):,} parameters, {minutes:.1f} minutes, {out/'model.safetensors'}")
     print(f"valid accuracy {valid:.4f}")
+    return learn
+
+# %% ../nbs/13_train.ipynb #6f47522d
+def _train(data, given, seed, device, out, no_test):
+    plt.switch_backend('agg')
+    _check_numbers(given); _check_device(device)
+    name,r,dls = load_data(data, **given)
+    if device: dls.to(torch.device(device))
+    out = _run_folder(out, name, seed)
+    print(f"{name}: {len(dls.train_ds):,} images to train, {len(dls.valid_ds):,} to check; {r['epochs']} epochs on {dls.device}, {torch.get_num_threads()} threads; into {out}")
+    learn = _fit_and_save(name, r, dls, seed, out)
     if no_test: return
     with learn.no_bar(): print(f"test accuracy {learn.validate(dl=dls.test)[1]:.4f}")
 
-# %% ../nbs/13_train.ipynb #51b50ca9
+# %% ../nbs/13_train.ipynb #480dcd41
 def _command(f):
     sys.argv[1:] = [re.sub('^--[a-z_]+', lambda m: m[0].replace('_', '-'), o) for o in sys.argv[1:]]
     args,kwargs,_ = parse_cli(f.__wrapped__)
     f(*args, **kwargs)
 
+# %% ../nbs/13_train.ipynb #1e3ccee6
 def train_command()->None:
     "`perceivers_train` as the shell calls it"
     _command(perceivers_train)
 
-# %% ../nbs/13_train.ipynb #a50a3864
-def prepare_image(
-    path:str|Path, # an image file
-    size:tuple[int, int], # (H, W) that the model takes
-    n_ch:int, # channels that the model takes
-)->tuple[Tensor, list[str]]: # (n_ch, H, W) uint8, and what was done
-    "An image file as a model takes it. Raises ValueError for what cannot be read, FileNotFoundError for what is not there"
+# %% ../nbs/13_train.ipynb #70cc635c
+def _read_image(path):
     if not Path(path).is_file(): raise FileNotFoundError(f"{path}: there is no such file")
-    im,done = _on_paper(path)
-    if n_ch==1:
-        if im.mode!='L': im = im.convert('L'); done.append('made grey')
-        a = np.asarray(im)
-        border = np.concatenate([a[0],a[-1],a[:,0],a[:,-1]])
-        if np.median(border) > 127: im = ImageOps.invert(im); done.append('inverted')
-        if im.size[::-1]!=tuple(size): im = _centred(im, size); done.append('ink cut out and centred')
-    if im.size[::-1]!=tuple(size): done.append(f'scaled from {im.height}×{im.width} to {size[0]}×{size[1]}')
-    return image_tensor(im, size, n_ch),done
-
-# %% ../nbs/13_train.ipynb #2a7eefb3
-def _on_paper(path):
     try: im = Image.open(path); im.load()
     except Exception as e: raise ValueError(f"{path} cannot be read as an image: {e}") from e
-    im,done = ImageOps.exif_transpose(im),[]
+    return ImageOps.exif_transpose(im)
+
+# %% ../nbs/13_train.ipynb #0525e7bb
+def _on_paper(im, done):
     if 'transparency' in im.info or im.mode in ('LA','RGBA','PA'):
         rgba = im.convert('RGBA')
         im = Image.alpha_composite(Image.new('RGBA', rgba.size, 'white'), rgba).convert('RGB'); done.append('transparency made white')
-    if im.mode not in ('L','RGB'): im = im.convert('RGB')
-    return im,done
+    return im if im.mode in ('L','RGB') else im.convert('RGB')
 
-def _centred(im, size):
+# %% ../nbs/13_train.ipynb #0a52b9c6
+def _cut_ink(im):
     a = np.asarray(ImageOps.autocontrast(im))
     ys,xs = np.where(a > 64)
-    if not len(ys): return im
-    ink = Image.fromarray(a[ys.min():ys.max()+1, xs.min():xs.max()+1])
+    return Image.fromarray(a[ys.min():ys.max()+1, xs.min():xs.max()+1]) if len(ys) else None
+
+# %% ../nbs/13_train.ipynb #d3d34dcb
+def _centred(im, size):
+    ink = _cut_ink(im)
+    if ink is None: return im
     scale = min(size)*20/28/max(ink.size)
     ink = ink.resize([max(1, round(n*scale)) for n in ink.size], Image.LANCZOS)
     w = np.asarray(ink, dtype=float)
@@ -257,20 +288,51 @@ def _centred(im, size):
     page.paste(ink, (round(size[1]/2-.5-cx), round(size[0]/2-.5-cy)))
     return page
 
-# %% ../nbs/13_train.ipynb #6223912f
+# %% ../nbs/13_train.ipynb #096fb40a
+def _as_ink(im, size, done):
+    if im.mode!='L': im = im.convert('L'); done.append('made grey')
+    a = np.asarray(im)
+    border = np.concatenate([a[0],a[-1],a[:,0],a[:,-1]])
+    if np.median(border) > 127: im = ImageOps.invert(im); done.append('inverted')
+    if im.size[::-1]!=tuple(size): im = _centred(im, size); done.append('ink cut out and centred')
+    return im
+
+# %% ../nbs/13_train.ipynb #b3596cd7
+def prepare_image(
+    path:str|Path, # an image file
+    size:tuple[int, int], # (H, W) that the model takes
+    n_ch:int, # channels that the model takes
+)->tuple[Tensor, list[str]]: # (n_ch, H, W) uint8, and what was done
+    "An image file as a model takes it. Raises ValueError for what cannot be read, FileNotFoundError for what is not there"
+    done = []
+    im = _on_paper(_read_image(path), done)
+    if n_ch==1: im = _as_ink(im, size, done)
+    if im.size[::-1]!=tuple(size): done.append(f'scaled from {im.height}×{im.width} to {size[0]}×{size[1]}')
+    return image_tensor(im, size, n_ch),done
+
+# %% ../nbs/13_train.ipynb #a39397a1
+def _load_run(run):
+    if not (run/'run.json').is_file(): raise FileNotFoundError(f"{run/'run.json'}: there is no such file, so {run} is not the folder of a run")
+    return json.loads((run/'run.json').read_text(encoding='utf-8')),load_model(run)
+
+# %% ../nbs/13_train.ipynb #c3075b9f
 def predict_image(
     run:str|Path, # folder of a run
     path:str|Path, # an image file
 )->tuple[dict, list[str]]: # probability by class, likeliest first; and what was done to the image
     "What a saved run makes of an image; raises ValueError or FileNotFoundError, naming the file, for what cannot be read"
-    run = Path(run)
-    if not (run/'run.json').is_file(): raise FileNotFoundError(f"{run/'run.json'}: there is no such file, so {run} is not the folder of a run")
-    settings,model = json.loads((run/'run.json').read_text(encoding='utf-8')),load_model(run)
+    settings,model = _load_run(Path(run))
     img,done = prepare_image(path, model.inputs.size, model.inputs.n_ch)
     mean,std = (torch.tensor(settings[k]).view(-1,1,1) for k in ('mean','std'))
     with torch.no_grad(): p = model(((img/255-mean)/std)[None]).softmax(-1)[0]
     return {settings['vocab'][i]:p[i].item() for i in p.argsort(descending=True).tolist()},done
 
+# %% ../nbs/13_train.ipynb #a57cd48c
+def _say(f, probs, done, top):
+    said = ', '.join(f"{k} {p:.1%}" for k,p in list(probs.items())[:top])
+    print(f"{f}: {said}" + (f"  ({', '.join(done)})" if done else ''))
+
+# %% ../nbs/13_train.ipynb #0ef65254
 @call_parse
 def perceivers_predict(
     run:str, # folder of a run of perceivers-train
@@ -279,9 +341,7 @@ def perceivers_predict(
 )->None:
     "Labels image files with a saved run and prints the probabilities of the likeliest classes"
     if not images: sys.exit("error: name one image file or more after the folder of the run")
-    for f in images:
-        probs,done = _or_exit(lambda: predict_image(run, f))
-        print(f"{f}: " + ', '.join(f"{k} {p:.1%}" for k,p in list(probs.items())[:top]) + (f"  ({', '.join(done)})" if done else ''))
+    for f in images: _say(f, *_or_exit(lambda: predict_image(run, f)), top)
 
 # %% ../nbs/13_train.ipynb #bfbf78e2
 def predict_command()->None:
