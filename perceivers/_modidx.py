@@ -227,6 +227,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'perceivers/multimodal.py'),
                                        'perceivers.multimodal.VectorInput.forward': ( 'multimodal.html#vectorinput.forward',
                                                                                       'perceivers/multimodal.py'),
+                                       'perceivers.multimodal._check_names': ('multimodal.html#_check_names', 'perceivers/multimodal.py'),
+                                       'perceivers.multimodal._join_masks': ('multimodal.html#_join_masks', 'perceivers/multimodal.py'),
                                        'perceivers.multimodal.by_name': ('multimodal.html#by_name', 'perceivers/multimodal.py'),
                                        'perceivers.multimodal.pad_rows': ('multimodal.html#pad_rows', 'perceivers/multimodal.py'),
                                        'perceivers.multimodal.tags': ('multimodal.html#tags', 'perceivers/multimodal.py')},
