@@ -25,7 +25,7 @@ def neighbourhoods(
     p = F.pad(frames, (1,1,1,1))
     return torch.cat([p[...,i:i+H,j:j+W] for i in range(3) for j in range(3)], 2)
 
-# %% ../nbs/24_flow.ipynb #171f9cea
+# %% ../nbs/24_flow.ipynb #a67d439e
 class FlowInput(ImageInput):
     "Two frames, or their neighbourhoods, as tokens: one a pixel. Source: Perceiver IO, section 4.3 and appendix on optical flow"
     def __init__(self,
@@ -38,16 +38,18 @@ class FlowInput(ImageInput):
         self.n_colours,self.d_content,self.n_bands = n_colours,d_content,n_bands
         super().__init__(size, n_ch=18*n_colours, n_bands=n_bands, max_res=max_res, stem=PointStem(18*n_colours, d_content))
 
-    def forward(self,
-        x:Tensor, # (B, 2, n_colours, height, width) frames, or (B, 2, 9*n_colours, height, width) neighbourhoods
-        mask:Tensor|None=None, # (B, M) bool, True where a token is real
-    )->Tokens: # content (B, M, d_content), axes, mask
-        "Two frames as tokens; raises ValueError for other shapes"
-        C = self.n_colours
-        if x.ndim != 5 or x.shape[1] != 2 or x.shape[2] not in (C,9*C): raise ValueError(f"input is {tuple(x.shape)}, must be (B, 2, {C} or {9*C}, height, width)")
-        return super().forward((neighbourhoods(x) if x.shape[2]==C else x).flatten(1, 2), mask)
+# %% ../nbs/24_flow.ipynb #7b8fee57
+@patch
+def forward(self:FlowInput,
+    x:Tensor, # (B, 2, n_colours, height, width) frames, or (B, 2, 9*n_colours, height, width) neighbourhoods
+    mask:Tensor|None=None, # (B, M) bool, True where a token is real
+)->Tokens: # content (B, M, d_content), axes, mask
+    "Two frames as tokens; raises ValueError for other shapes"
+    C = self.n_colours
+    if x.ndim != 5 or x.shape[1] != 2 or x.shape[2] not in (C,9*C): raise ValueError(f"input is {tuple(x.shape)}, must be (B, 2, {C} or {9*C}, height, width)")
+    return super(FlowInput, self).forward((neighbourhoods(x) if x.shape[2]==C else x).flatten(1, 2), mask)
 
-# %% ../nbs/24_flow.ipynb #210a4ab0
+# %% ../nbs/24_flow.ipynb #14ca7b10
 class FlowOutput(TokenwiseOutput):
     "A motion for each pixel. Source: Perceiver IO, section 4.3 and appendix on optical flow"
     def __init__(self,
@@ -58,13 +60,15 @@ class FlowOutput(TokenwiseOutput):
         super().__init__(d_query, 2)
         self.size,self.scale = tuple(size),scale
 
-    def queries(self,
-        tokens:Tokens, # what the first door gave
-        at:Tensor|None=None, # (n,) numbers of pixels, row by row; None: all
-        size:tuple[int, int]|None=None, # not needed
-    )->Tensor: # (B, M, Q)
-        "The tokens; raises ValueError without them"
-        return super().queries(tokens, at)
+# %% ../nbs/24_flow.ipynb #fd46f5ce
+@patch
+def queries(self:FlowOutput,
+    tokens:Tokens, # what the first door gave
+    at:Tensor|None=None, # (n,) numbers of pixels, row by row; None: all
+    size:tuple[int, int]|None=None, # not needed
+)->Tensor: # (B, M, Q)
+    "The tokens; raises ValueError without them"
+    return super(FlowOutput, self).queries(tokens, at)
 
 # %% ../nbs/24_flow.ipynb #ab3aebac
 @patch

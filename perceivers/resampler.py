@@ -30,7 +30,14 @@ class ResamplerAttention(nn.Module):
         self.out = nn.Linear(n_heads*d_head, d, bias=False)
         self.q_norm,self.k_norm = (nn.LayerNorm(d_head) if qk_norm else nn.Identity() for _ in range(2))
 
-# %% ../nbs/30_resampler.ipynb #6a7b4f54
+# %% ../nbs/30_resampler.ipynb #dd6a13d7
+@patch
+def _context(self:ResamplerAttention, z, x, mask):
+    x = self.context_norm(zero_masked(x, mask))
+    if mask is not None: mask = F.pad(mask, (0,z.shape[1]), value=True)
+    return torch.cat([x, z], 1),mask
+
+# %% ../nbs/30_resampler.ipynb #0f2f1dfc
 @patch
 def forward(self:ResamplerAttention,
     z:Tensor, # (B, N, d) latents
@@ -39,12 +46,11 @@ def forward(self:ResamplerAttention,
 )->Tensor: # (B, N, d)
     "What the latents learned from features and from each other"
     z = self.latent_norm(z)
-    both = torch.cat([self.context_norm(zero_masked(x, mask)), z], 1)
-    if mask is not None: mask = F.pad(mask, (0,z.shape[1]), value=True)
+    both,mask = self._context(z, x, mask)
     q,k,v = (split_heads(o, self.n_heads) for o in (self.q(z), self.k(both), self.v(both)))
     return self.out(merge_heads(attention(self.q_norm(q), self.k_norm(k), v, mask)))
 
-# %% ../nbs/30_resampler.ipynb #089e4d9a
+# %% ../nbs/30_resampler.ipynb #f9934738
 class ResamplerMLP(nn.Module):
     "Norm, linear, ReLU to a power, linear; no biases. Source: Flamingo, appendix A.1.1"
     def __init__(self,
@@ -57,11 +63,13 @@ class ResamplerMLP(nn.Module):
         store_attr()
         self.norm,self.up,self.down = nn.LayerNorm(d),nn.Linear(d, widening*d, bias=False),nn.Linear(widening*d, d, bias=False)
 
-    def forward(self,
-        x:Tensor, # (B, N, d)
-    )->Tensor: # (B, N, d)
-        "What each latent makes of itself"
-        return self.down(self.up(self.norm(x)).relu()**self.power)
+# %% ../nbs/30_resampler.ipynb #723045e2
+@patch
+def forward(self:ResamplerMLP,
+    x:Tensor, # (B, N, d)
+)->Tensor: # (B, N, d)
+    "What each latent makes of itself"
+    return self.down(self.up(self.norm(x)).relu()**self.power)
 
 # %% ../nbs/30_resampler.ipynb #7c51d2be
 class Resampler(nn.Module):
@@ -86,20 +94,25 @@ class Resampler(nn.Module):
         self.mlps = nn.ModuleList(ResamplerMLP(d, widening, power) for _ in range(n_layers))
         self.norm = nn.LayerNorm(d)
 
-# %% ../nbs/30_resampler.ipynb #bbaac94b
+# %% ../nbs/30_resampler.ipynb #5ead95ef
+@patch
+def _timed(self:Resampler, x):
+    if self.time is None: return x
+    if x.ndim != 4: raise ValueError(f"features are {tuple(x.shape)}, must be (B, T, S, {self.d}): n_frames={self.n_frames} wants to know the frames")
+    if x.shape[1] > self.n_frames: raise ValueError(f"there are {x.shape[1]} frames, n_frames={self.n_frames}: `resize` makes it read more")
+    return x + self.time.table[:x.shape[1],None]
+
+# %% ../nbs/30_resampler.ipynb #d9cbac03
 @patch
 def _listed(self:Resampler, x, mask):
     if isinstance(x, Tokens): x,mask = x.array(),x.mask if mask is None else mask
     if x.ndim not in (3,4) or x.shape[-1] != self.d: raise ValueError(f"features are {tuple(x.shape)}, must be (B, M, {self.d}) or (B, T, S, {self.d})")
-    if self.time is not None:
-        if x.ndim != 4: raise ValueError(f"features are {tuple(x.shape)}, must be (B, T, S, {self.d}): n_frames={self.n_frames} wants to know the frames")
-        if x.shape[1] > self.n_frames: raise ValueError(f"there are {x.shape[1]} frames, n_frames={self.n_frames}: `resize` makes it read more")
-        x = x + self.time.table[:x.shape[1],None]
+    x = self._timed(x)
     if x.ndim==4: x,mask = x.flatten(1, 2),None if mask is None else mask.flatten(1)
     check_mask(x, mask)
     return x,mask
 
-# %% ../nbs/30_resampler.ipynb #105bbcc0
+# %% ../nbs/30_resampler.ipynb #1670aabb
 @patch
 def forward(self:Resampler,
     x:Tensor|Tokens, # (B, M, d), or frames (B, T, S, d), or a door's tokens
@@ -113,6 +126,7 @@ def forward(self:Resampler,
         z = z + mlp(z)
     return self.norm(z)
 
+# %% ../nbs/30_resampler.ipynb #ed7cb821
 @patch
 def resize(self:Resampler,
     n_frames:int, # frames it shall read from now on
@@ -122,23 +136,30 @@ def resize(self:Resampler,
     self.time,self.n_frames = self.time.resize((n_frames,)),n_frames
     return self
 
-# %% ../nbs/30_resampler.ipynb #79862658
+# %% ../nbs/30_resampler.ipynb #eff5799d
+_theirs = {'latents':'latents', 'layer_norm':'norm', 'context_layer_norm':'context_norm', 'latents_layer_norm':'latent_norm', 'q_layer_norm':'q_norm',
+           'k_layer_norm':'k_norm', 'q_proj':'q', 'k_proj':'k', 'v_proj':'v', 'output_proj':'out', 'ln':'norm', 'fc':'up', 'c_proj':'down'}
+
+def _ours(k):
+    *path,last = k.split('.')
+    if not path: return _theirs.get(last, k)
+    if path[0]=='blocks' and len(path) > 3: return f"{'attends' if path[2]=='0' else 'mlps'}.{path[1]}.{_theirs.get(path[3], path[3])}.{last}"
+    return f"{_theirs.get(path[0], path[0])}.{last}"
+
+# %% ../nbs/30_resampler.ipynb #35aae7aa
+def _sizes(state, n_heads):
+    (N,d),wide = state['latents'].shape,state['mlps.0.up.weight'].shape[0]
+    return dict(d=d, n_latents=N, n_layers=sum(k.startswith('mlps.') and k.endswith('up.weight') for k in state), n_heads=n_heads,
+                d_head=state['attends.0.q.weight'].shape[0]//n_heads, widening=wide//d, qk_norm='attends.0.q_norm.weight' in state)
+
+# %% ../nbs/30_resampler.ipynb #cf93da3f
 def resampler_from_idefics(
     state:dict, # {name: tensor} of an `IdeficsPerceiverResampler`
     n_heads:int, # H, which weights alone do not tell
 )->Resampler: # on the same weights
     "A resampler on Idefics' weights; raises ValueError for weights of something else. Source: transformers, `IdeficsPerceiverResampler`"
-    names = {'latents':'latents', 'layer_norm':'norm', 'context_layer_norm':'context_norm', 'latents_layer_norm':'latent_norm', 'q_layer_norm':'q_norm', 'k_layer_norm':'k_norm',
-             'q_proj':'q', 'k_proj':'k', 'v_proj':'v', 'output_proj':'out', 'ln':'norm', 'fc':'up', 'c_proj':'down'}
-    def ours(k):
-        *path,last = k.split('.')
-        if not path: return names.get(last, k)
-        if path[0]=='blocks' and len(path) > 3: return f"{'attends' if path[2]=='0' else 'mlps'}.{path[1]}.{names.get(path[3], path[3])}.{last}"
-        return f"{names.get(path[0], path[0])}.{last}"
-    state = {ours(k):v for k,v in state.items()}
+    state = {_ours(k):v for k,v in state.items()}
     if missing := [k for k in ('latents','attends.0.q.weight','mlps.0.up.weight') if k not in state]: raise ValueError(f"state has no {missing}: is it of an IdeficsPerceiverResampler?")
-    (N,d),wide = state['latents'].shape,state['mlps.0.up.weight'].shape[0]
-    model = Resampler(d, N, sum(k.startswith('mlps.') and k.endswith('up.weight') for k in state), n_heads, state['attends.0.q.weight'].shape[0]//n_heads,
-                      widening=wide//d, power=1, qk_norm='attends.0.q_norm.weight' in state)
+    model = Resampler(**_sizes(state, n_heads), power=1)
     model.load_state_dict(state)
     return model
