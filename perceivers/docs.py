@@ -689,7 +689,13 @@ def social_card(
     plt.close(fig)
     return Path(path)
 
-# %% ../nbs/91_docs.ipynb #72dfe84e
+# %% ../nbs/91_docs.ipynb #8aed57e8
+def _checked(folder):
+    "What is wrong with a site, as far as can be told here"
+    try: return check_site(folder)
+    except (FileNotFoundError,ModuleNotFoundError) as e: print(f'Not opened in a browser: {e}')
+    return check_pages(folder)
+
 @call_parse
 def perceivers_docs(
     stage_only:bool=False, # leave the pages in `_proc` for `quarto render _proc`, and build none
@@ -703,12 +709,3 @@ def perceivers_docs(
     elif not bad and stage_only: print(stage(root))
     elif not bad: print(build_site(root, url))
     if bad: sys.exit('\n'.join(bad))
-
-def _checked(folder):
-    "What is wrong with a site, as far as can be told here"
-    try: return check_site(folder)
-    except (FileNotFoundError,ModuleNotFoundError) as e: print(f'Not opened in a browser: {e}')
-    return check_pages(folder)
-
-# %% ../nbs/91_docs.ipynb #faefa696
-if __name__=='__main__' and not os.environ.get('IN_TEST'): perceivers_docs()
