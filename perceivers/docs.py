@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['site_config', 'Page', 'page_href', 'site_pages', 'check_order', 'Reference', 'ReferenceEntries', 'stage', 'page_text',
            'to_html', 'n_formulas', 'Facts', 'search_entries', 'names_table', 'public_names', 'names_page',
-           'build_site', 'check_pages', 'find_browser', 'check_site', 'social_card', 'perceivers_docs']
+           'check_references', 'build_site', 'check_pages', 'find_browser', 'check_site', 'social_card',
+           'perceivers_docs']
 
 # %% ../nbs/91_docs.ipynb #2512093b
 import ast,base64,functools,html,inspect,json,os,posixpath,re,shutil,subprocess,sys,threading
@@ -70,11 +71,11 @@ def check_order(
     return ([f'{o} is in no section of _quarto.yml' for o in have if o not in named] + [f'{o} is in _quarto.yml, but not in nbs' for o in named if o not in there]
         + [f'{o} is in _quarto.yml {named.count(o)} times' for o in sorted(there) if named.count(o)>1])
 
-# %% ../nbs/91_docs.ipynb #b12c8666
+# %% ../nbs/91_docs.ipynb #46fafdd4
 def _plain(text):
     "Plain text as markdown that shows it as it is; what stands between backticks stays code"
     parts = re.split(r'(`[^`\n]+`)', ' '.join(text.split()))
-    return ''.join(s.replace('|', r'\|') if i%2 else re.sub(r'([\\*_|<>\[\]$@^~#])', r'\\\1', s) for i,s in enumerate(parts))
+    return ''.join(s if i%2 else re.sub(r'([\\*_|<>\[\]$@^~#])', r'\\\1', s) for i,s in enumerate(parts))
 
 def _type(anno):
     "A type as one writes it: `Tensor`, not `torch.Tensor`"
@@ -138,7 +139,7 @@ def _signature(self:Reference):
     call = f"{kind}{self.nm}({', '.join(args)})"
     return call if len(call)<=100 else f'{kind}{self.nm}(\n    ' + ',\n    '.join(args) + ',\n)'
 
-# %% ../nbs/91_docs.ipynb #b2f669be
+# %% ../nbs/91_docs.ipynb #e2fb2e83
 @patch
 def _table(self:Reference):
     "Parameters and the return, as a table"
@@ -149,9 +150,22 @@ def _table(self:Reference):
     def line(n, t, d, m): return f'| {n} | {_cell(t)} | {_cell(d)} | {_plain(m)} |'
     return '\n'.join(['| name | type | default | meaning |', '|---|---|---|-----|', *(line(*r) for r in rows)])
 
-def _cell(text): return '`' + text.replace('|', r'\|') + '`' if text else ''
+def _cell(text): return f'`{text}`' if text else ''
 
-# %% ../nbs/91_docs.ipynb #32af3c10
+# %% ../nbs/91_docs.ipynb #84cccea2
+@patch
+def _methods(self:Reference):
+    "Entries of the public methods that a class defines in its own lines"
+    try: body = ast.parse(dedent(inspect.getsource(self.sym))).body[0].body if inspect.isclass(self.sym) else []
+    except (OSError, TypeError): return
+    for o in body:
+        if not isinstance(o, ast.FunctionDef) or o.name[0]=='_' or not ast.get_docstring(o): continue
+        method = vars(self.sym)[o.name]
+        r = Reference(getattr(method, '__func__', method), f'{self.nm}.{o.name}', self.title_level+1)
+        r.shown = self.shown
+        yield r._repr_markdown_()
+
+# %% ../nbs/91_docs.ipynb #50398ad2
 @patch
 def _repr_markdown_(self:Reference):
     "The whole entry, as markdown"
@@ -160,7 +174,7 @@ def _repr_markdown_(self:Reference):
         return f"{self._heading()}\n\n`{type(self.sym).__name__}`: `{value[:150] + (' …' if len(value)>150 else '')}`"
     raised = [f'- `{e}`' + (f': `{m}`' if m else '') for e,m in dict.fromkeys(_raised(self.sym))]
     parts = [self._heading(), '' if self.shown else f'```python\n{self._signature()}\n```', *map(_plain, docstring(self.sym).split('\n\n')),
-        self._table(), 'Raises' if raised else '', '\n'.join(raised)]
+        self._table(), 'Raises' if raised else '', '\n'.join(raised), *self._methods()]
     return '\n\n'.join(o for o in parts if o)
 
 # %% ../nbs/91_docs.ipynb #772833bf
@@ -401,7 +415,7 @@ def _neighbour(pages, titles, here, step):
     word,rel = ('Next','next') if step>0 else ('Previous','prev')
     return f'<a rel="{rel}" href="{_root(here)}{pages[i].href}"><span>{word}</span>{html.escape(titles[pages[i].href])}</a>'
 
-# %% ../nbs/91_docs.ipynb #756993a7
+# %% ../nbs/91_docs.ipynb #e4043653
 class Facts(HTMLParser):
     "What stands on a page"
     def __init__(self,
@@ -409,11 +423,11 @@ class Facts(HTMLParser):
     ):
         super().__init__()
         self.ids,self.links,self.pictures,self.scripts = [],[],[],[]
-        self.n_math,self.n_formulas,self.open = 0,None,[]
+        self.n_math,self.n_formulas,self.open,self.uncited = 0,None,[],[]
         self.sections,self.dollars = [['', '', '']],''  # anchor, heading, text of each section; prose in which no formula should be left
         self.feed(page)
 
-# %% ../nbs/91_docs.ipynb #4e943bff
+# %% ../nbs/91_docs.ipynb #078016e5
 @patch
 def handle_starttag(self:Facts, tag, attrs):
     a = dict(attrs)
@@ -424,7 +438,7 @@ def handle_starttag(self:Facts, tag, attrs):
     if tag in ('script','link') and (a.get('src') or a.get('rel')=='stylesheet'): self.scripts.append(a.get('src') or a.get('href'))
     if tag=='main': self.n_formulas = int(a.get('data-formulas') or 0)
     self.n_math += tag=='math'
-    if tag in ('h1','h2','h3') and self._inside('main'): self.sections.append([a.get('id', ''), '', ''])
+    if tag in ('h1','h2','h3','h4') and self._inside('main'): self.sections.append([a.get('id', ''), '', ''])
 
 @patch
 def handle_endtag(self:Facts, tag):
@@ -433,12 +447,14 @@ def handle_endtag(self:Facts, tag):
 @patch
 def _inside(self:Facts, *tags): return any(o[0] in tags or o[1] in tags for o in self.open)
 
-# %% ../nbs/91_docs.ipynb #0d6bdee5
+# %% ../nbs/91_docs.ipynb #3f2db961
 @patch
 def handle_data(self:Facts, data):
     if not self._inside('main') or self._inside('script','style','annotation','anchor','pager'): return
-    if not self._inside('code','pre'): self.dollars += data
-    if self._inside('h1','h2','h3'): self.sections[-1][1] += data
+    if self._inside('citation') and self._inside('strong'): self.uncited.append(data)
+    if self._inside('pre'): return
+    if not self._inside('code'): self.dollars += data
+    if self._inside('h1','h2','h3','h4'): self.sections[-1][1] += data
     else: self.sections[-1][2] += ' '+data
 
 # %% ../nbs/91_docs.ipynb #406db9a5
@@ -501,6 +517,18 @@ def names_page(
     each = [f'| [`{n}`]({nb}#{n.lower()}) | {_plain(doc)} | [{nb[:2]}]({nb}) |' for n,nb,doc in sorted(public_names(root), key=lambda o: o[0].lower())]
     return '\n'.join(['## Other names for the same things {#elsewhere}', '', names_table(root), '', '## Every public name {#public}', '',
         'In alphabetical order, each with a link to its reference entry.', '', '| name | what it is or gives | room |', '|-----|-------|-|', *each])
+
+# %% ../nbs/91_docs.ipynb #d4e50de5
+def check_references(
+    root:str|Path='.', # a checkout
+)->list[str]: # complaints, none if all is well
+    "Whether every arXiv paper that a notebook links to is in `references.bib`"
+    bib,bad = Path(root)/'nbs/references.bib',[]
+    listed = bib.read_text(encoding='utf-8') if bib.exists() else ''
+    for p in notebooks(root):
+        text = '\n'.join(''.join(c['source']) for c in json.loads(p.read_text(encoding='utf-8'))['cells'] if c['cell_type']=='markdown')
+        bad += [f'{p.name}: arXiv {o} is not in references.bib' for o in dict.fromkeys(re.findall(r'arxiv\.org/(?:abs|pdf)/(\d+\.\d+)', text)) if o not in listed]
+    return bad
 
 # %% ../nbs/91_docs.ipynb #98807f2c
 def _variables(pages, titles, here, meta, text, config, url=''):
@@ -576,7 +604,7 @@ def check_pages(
     if not facts: return [f'{folder.name} holds no pages']
     return [f'{href}: {o}' for href,f in facts.items() for o in [*_bad_links(folder, facts, href, f), *_bad_content(f)]]
 
-# %% ../nbs/91_docs.ipynb #e5f603fe
+# %% ../nbs/91_docs.ipynb #40cc33c0
 def _bad_links(folder, facts, href, f):
     "The links, pictures and scripts of a page that lead nowhere"
     for link in dict.fromkeys([*f.links, *(s for s,_ in f.pictures), *f.scripts]):
@@ -591,6 +619,7 @@ def _bad_content(f):
     yield from (f'anchor {i} is there {f.ids.count(i)} times' for i in dict.fromkeys(f.ids) if f.ids.count(i)>1)
     yield from (f'picture {src[:60]} has no alternative text' for src,alt in f.pictures if not (alt or '').strip())
     if f.n_formulas is not None and f.n_formulas!=f.n_math: yield f'{f.n_formulas} formulas in the text, {f.n_math} on the page'
+    yield from (f'cites {key} which is not in references.bib' for key in f.uncited)
     left = re.search(r'\$[^\s$][^$\n]*\$', f.dollars)
     if left: yield f'left as dollars: {left[0][:60]}'
 
@@ -689,7 +718,7 @@ def social_card(
     plt.close(fig)
     return Path(path)
 
-# %% ../nbs/91_docs.ipynb #8aed57e8
+# %% ../nbs/91_docs.ipynb #2ccd5d26
 def _checked(folder):
     "What is wrong with a site, as far as can be told here"
     try: return check_site(folder)
@@ -704,7 +733,7 @@ def perceivers_docs(
 )->None:
     "Build the site into `_docs`, or check it; the exit status is 1 if anything is left to mend"
     root = repo_root()
-    bad = check_order(root)
+    bad = check_order(root) + check_references(root)
     if check: bad += _checked(root/'_docs')
     elif not bad and stage_only: print(stage(root))
     elif not bad: print(build_site(root, url))

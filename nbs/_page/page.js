@@ -10,14 +10,17 @@ const load = () => index ??= new Promise((done, failed) => {
     const s = Object.assign(document.createElement('script'), { src: root + 'site/search.js', onload: () => done(window.searchIndex), onerror: failed });
     document.head.append(s);
 });
-// Every word must be found; one in a heading counts ten times one in the text.
+// Every word must be found. One in a heading counts ten times one in the text; among equals the shortest heading comes first.
+function score(s, words) {
+    const head = (s.heading + ' ' + s.page).toLowerCase(), text = s.text.toLowerCase();
+    const hits = words.map(w => 10 * head.includes(w) + text.includes(w));
+    if (!hits.every(Boolean)) return 0;
+    return hits.reduce((a, b) => a + b) + 20 * (s.heading.toLowerCase().replace(/\W/g, '') === words.join('')) + 1 / (1 + s.heading.length);
+}
 function find(sections, query) {
     const words = query.toLowerCase().split(/\s+/).filter(Boolean);
-    const score = s => words.reduce((sum, w) => {
-        const hits = (s.heading + ' ' + s.page).toLowerCase().includes(w) * 10 + s.text.toLowerCase().includes(w);
-        return hits ? sum + hits : -Infinity;
-    }, 0);
-    return words.length ? sections.map(s => [score(s), s]).filter(o => o[0] > 0).sort((a, b) => b[0] - a[0]).slice(0, 20).map(o => o[1]) : [];
+    if (!words.length) return [];
+    return sections.map(s => [score(s, words), s]).filter(o => o[0]).sort((a, b) => b[0] - a[0]).slice(0, 20).map(o => o[1]);
 }
 function snippet(text, word) {
     const at = Math.max(0, text.toLowerCase().indexOf(word) - 50);
