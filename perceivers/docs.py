@@ -30,13 +30,14 @@ def site_config(
     import yaml
     return yaml.safe_load((Path(root)/'_quarto.yml').read_text(encoding='utf-8'))
 
-# %% ../nbs/91_docs.ipynb #1232f271
+# %% ../nbs/91_docs.ipynb #72ecb1ee
 class Page(NamedTuple):
     "One page of the site"
     section:str # the sidebar's heading above it, '' for none
     source:str  # its file, seen from `nbs`
     href:str    # its address, seen from the front page
 
+# %% ../nbs/91_docs.ipynb #e2912dfd
 def page_href(
     source:str, # a notebook or a text, seen from `nbs`
 )->str: # as nbdev names it: without its number, in lower case
@@ -44,7 +45,7 @@ def page_href(
     folder,name = posixpath.split(source)
     return posixpath.join(folder, re.sub(r'^\d+[a-z0-9]*_', '', name.lower()).rsplit('.', 1)[0]+'.html')
 
-# %% ../nbs/91_docs.ipynb #30d51c96
+# %% ../nbs/91_docs.ipynb #c2466dd1
 def _expand(nbs, contents, section=''):
     "The pages that a sidebar's `contents` stands for, in order"
     for o in [contents] if isinstance(contents, (str,dict)) else contents:
@@ -54,6 +55,7 @@ def _expand(nbs, contents, section=''):
             found = sorted(p.relative_to(nbs).as_posix() for p in nbs.glob(name)) if re.search(r'[*?\[]', name) else [name]
             yield from (Page(section, p, page_href(p)) for p in found)
 
+# %% ../nbs/91_docs.ipynb #17012d09
 def site_pages(
     root:str|Path='.', # a checkout
 )->list[Page]: # in the order of the course
@@ -71,19 +73,20 @@ def check_order(
     return ([f'{o} is in no section of _quarto.yml' for o in have if o not in named] + [f'{o} is in _quarto.yml, but not in nbs' for o in named if o not in there]
         + [f'{o} is in _quarto.yml {named.count(o)} times' for o in sorted(there) if named.count(o)>1])
 
-# %% ../nbs/91_docs.ipynb #46fafdd4
+# %% ../nbs/91_docs.ipynb #bdb3a19d
 def _plain(text):
     "Plain text as markdown that shows it as it is; what stands between backticks stays code"
     parts = re.split(r'(`[^`\n]+`)', ' '.join(text.split()))
     return ''.join(s if i%2 else re.sub(r'([\\*_|<>\[\]$@^~#])', r'\\\1', s) for i,s in enumerate(parts))
 
+# %% ../nbs/91_docs.ipynb #bab9de96
 def _type(anno):
     "A type as one writes it: `Tensor`, not `torch.Tensor`"
     if anno in (None, inspect.Parameter.empty): return 'None' if anno is None else ''
     text = anno if isinstance(anno, str) else inspect.formatannotation(anno)
     return re.sub(r'\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])', '', text)
 
-# %% ../nbs/91_docs.ipynb #2aef3796
+# %% ../nbs/91_docs.ipynb #3ff2c365
 def _fields(cls):
     "A NamedTuple's fields with type, default and comment"
     lines = inspect.getsource(cls).splitlines()
@@ -91,6 +94,7 @@ def _fields(cls):
         if isinstance(o, ast.AnnAssign):
             yield o.target.id, ast.unparse(o.annotation), ast.unparse(o.value) if o.value else '', lines[o.end_lineno-1].partition('# ')[2]
 
+# %% ../nbs/91_docs.ipynb #71009062
 def _parameters(sym):
     "What a function or a class takes: name, type, default and meaning of each"
     if hasattr(sym, '_fields'): yield from _fields(sym); return
@@ -100,13 +104,14 @@ def _parameters(sym):
         default = '' if p.default is inspect.Parameter.empty else getattr(p.default, '__name__', None) or repr(p.default)
         if name!='self': yield stars+name, _type(p.anno), default, p.docment or ''
 
-# %% ../nbs/91_docs.ipynb #54a574a0
+# %% ../nbs/91_docs.ipynb #7f55568e
 def _message(node):
     "The words of an error's first argument, with what is filled in between braces"
     if isinstance(node, ast.Constant): return str(node.value)
     if isinstance(node, ast.JoinedStr): return ''.join(o.value if isinstance(o, ast.Constant) else '{'+ast.unparse(o.value)+'}' for o in node.values)
     return ''
 
+# %% ../nbs/91_docs.ipynb #0b4ff8d7
 def _raised(sym):
     "Each error that a function (or a class's `__init__`) raises in its own lines, and its words"
     try: tree = ast.parse(dedent(inspect.getsource(sym.__init__ if inspect.isclass(sym) else sym)))
@@ -127,10 +132,11 @@ class Reference:
         if not hasattr(sym, '__signature__'): sym = getattr(sym, '__wrapped__', sym)
         self.sym,self.nm,self.title_level = sym,name or qual_name(sym),title_level
 
-# %% ../nbs/91_docs.ipynb #cedef109
+# %% ../nbs/91_docs.ipynb #ef47ee64
 @patch
 def _heading(self:Reference): return f"{'#'*self.title_level} `{self.nm}` {{#{self.nm.lower()} .entry}}"
 
+# %% ../nbs/91_docs.ipynb #73fc90b6
 @patch
 def _signature(self:Reference):
     "The call, without types, on lines of at most 100 characters"
@@ -177,7 +183,7 @@ def _repr_markdown_(self:Reference):
         self._table(), 'Raises' if raised else '', '\n'.join(raised), *self._methods()]
     return '\n\n'.join(o for o in parts if o)
 
-# %% ../nbs/91_docs.ipynb #772833bf
+# %% ../nbs/91_docs.ipynb #4cf5416d
 class ReferenceEntries:
     "Fills in the `show_doc` cells of a staged notebook from its module. For `doc_procs` in nbdev's settings, with `exec_show_docs` among its `skip_procs`"
     def __init__(self,
@@ -192,6 +198,7 @@ class ReferenceEntries:
             cells += [c, *(mk_cell(f'show_doc({n}, name={n!r})', has_sd=True, metadata=AttrDict()) for n in names)]
         nb.cells[:] = cells
 
+# %% ../nbs/91_docs.ipynb #48ba1e0e
 def _constants(source):
     "The public names that a cell's code assigns at its top level"
     targets = [t for o in ast.parse(source).body if isinstance(o, ast.Assign) for t in o.targets]
@@ -211,7 +218,7 @@ def begin(self:ReferenceEntries)->None:
         _mend(c)
     _rename_sections(cells)
 
-# %% ../nbs/91_docs.ipynb #99d1444c
+# %% ../nbs/91_docs.ipynb #6b57b1c7
 def _entry(cell, names):
     "The markdown that a `show_doc` cell shows"
     from nbdev.showdoc import show_doc
@@ -220,6 +227,7 @@ def _entry(cell, names):
     shown.shown = bool(cell.get('source_shown'))
     return shown._repr_markdown_()
 
+# %% ../nbs/91_docs.ipynb #02f5339f
 def _entries_first(cells):
     "Cells with each run of entries, and the source among them, put as: entries by definition, then the source"
     run = []
@@ -230,6 +238,7 @@ def _entries_first(cells):
             run = []
             if c is not None: yield c
 
+# %% ../nbs/91_docs.ipynb #b97e2ce9
 def _run(run):
     "One run of entries and sources, in order"
     source = [c for c in run if not c.get('has_sd')]
@@ -242,7 +251,7 @@ def _run(run):
     for c in entries: c.source_shown = bool(source) and place(c)>=0
     return [*sorted(entries, key=place), *source]
 
-# %% ../nbs/91_docs.ipynb #c459b08b
+# %% ../nbs/91_docs.ipynb #395a8b38
 def _mend(cell):
     "Takes links to private names away, and quotes options that are not YAML"
     import yaml
@@ -256,6 +265,7 @@ def _mend(cell):
     for o in cell.get('outputs', []):
         if 'text/markdown' in o.get('data', {}): o['data']['text/markdown'] = unlink(''.join(o['data']['text/markdown']))
 
+# %% ../nbs/91_docs.ipynb #5a77b63b
 def _rename_sections(cells):
     "Gives a section that would have an entry's anchor another one"
     ids = {m for c in cells for o in c.get('outputs', []) for m in re.findall(r'^#+ .*\{#([\w.]+) \.entry\}', ''.join(o.get('data', {}).get('text/markdown', '')), re.M)}
@@ -263,7 +273,7 @@ def _rename_sections(cells):
     for c in cells:
         if c.cell_type=='markdown': c.source = re.sub(r'^#{2,4} ([\w.` -]+)$', one, c.source, flags=re.M)
 
-# %% ../nbs/91_docs.ipynb #d95cc5d5
+# %% ../nbs/91_docs.ipynb #cba0d941
 def _run_python(code, folder):
     "Runs Python in a folder, without the marks of a notebook under test; what it prints"
     env = {k:v for k,v in os.environ.items() if k!='IN_TEST'}
@@ -272,6 +282,7 @@ def _run_python(code, folder):
     if done.returncode: raise RuntimeError(f'staging fails: {done.stderr.strip()[-1500:]}')
     return done.stdout
 
+# %% ../nbs/91_docs.ipynb #ac563008
 def stage(
     root:str|Path='.', # a checkout
 )->Path: # the folder `_proc` with the notebooks as pages, ready for Quarto or for `build_site`
@@ -281,7 +292,7 @@ def stage(
     _run_python('from nbdev.serve import proc_nbs; proc_nbs(force=True, n_workers=0)', root)
     return Path(root)/'_proc'
 
-# %% ../nbs/91_docs.ipynb #a751dda8
+# %% ../nbs/91_docs.ipynb #96a893ea
 def _cell_options(source):
     "A cell's options with their values as YAML understands them, and the rest of it"
     import yaml
@@ -291,6 +302,7 @@ def _cell_options(source):
         except yaml.YAMLError: return v
     return {k:value(v) for k,v in options.items()},code
 
+# %% ../nbs/91_docs.ipynb #31ced76f
 def _fenced(text, attrs=''):
     "Text between fences that are longer than any in it"
     fence = '`'*max(3, 1+max(map(len, re.findall('`+', text)), default=0))
@@ -309,7 +321,7 @@ def _folded(options, code, outputs):
     state = ' open' if fold=='show' else ''
     return f'<details{state}>\n<summary>{html.escape(summary)}</summary>\n\n{inside}\n\n</details>\n\n{outside}'
 
-# %% ../nbs/91_docs.ipynb #f205ee02
+# %% ../nbs/91_docs.ipynb #4d30bc81
 def _picture(options, href):
     "A picture as markdown: with a caption, a figure"
     alt = html.escape(str(options.get('fig-alt') or options.get('fig-cap') or ''))
@@ -317,6 +329,7 @@ def _picture(options, href):
     if not options.get('fig-cap'): return image
     return f"<figure>\n{image}\n<figcaption>\n\n{options['fig-cap']}\n\n</figcaption>\n</figure>"
 
+# %% ../nbs/91_docs.ipynb #5ac7893b
 def _output(o, options, save):
     "One output as markdown; `save` keeps a picture's bytes and gives its address"
     data = {k:''.join(v) for k,v in o.get('data', {}).items() if isinstance(v, (str,list))}
@@ -328,13 +341,14 @@ def _output(o, options, save):
     text = text or data.get('text/plain', '')
     return f'::: output\n{_fenced(text)}\n:::' if text.strip() else ''
 
-# %% ../nbs/91_docs.ipynb #f1700de4
+# %% ../nbs/91_docs.ipynb #3fb17e6b
 def _split_meta(text):
     "The YAML at the top of a text, and the rest"
     import yaml
     found = re.match(r'---\n(.*?)\n---\s*(?:\n|$)', text.lstrip(), re.S)
     return (yaml.safe_load(found[1]) or {}, text.lstrip()[found.end():]) if found else ({}, text)
 
+# %% ../nbs/91_docs.ipynb #436d8f77
 def _cell_text(cell, save):
     "A cell of a staged notebook as markdown"
     source = ''.join(cell['source'])
@@ -342,6 +356,7 @@ def _cell_text(cell, save):
     options,code = _cell_options(source)
     return _folded(options, code, [_output(o, options, save) for o in cell.get('outputs', [])])
 
+# %% ../nbs/91_docs.ipynb #cd453524
 def page_text(
     path:str|Path, # a staged notebook or `.qmd`
     save, # called with a picture's bytes and kind, gives its address
@@ -396,7 +411,7 @@ def _finish(page, here):
     page = re.sub(r'<table.*?</table>', r'<div class="wide" tabindex="0">\g<0></div>', page, flags=re.S)
     return re.sub(r'<math display="block".*?</math>', r'<span class="wide">\g<0></span>', page, flags=re.S)
 
-# %% ../nbs/91_docs.ipynb #6044ab75
+# %% ../nbs/91_docs.ipynb #15000d60
 def _course(pages, titles, here):
     "The sidebar of the page `here`, as HTML"
     root,out,section = _root(here),['<ul>'],''
@@ -408,6 +423,7 @@ def _course(pages, titles, here):
 
 def _root(here): return '../'*here.count('/')
 
+# %% ../nbs/91_docs.ipynb #f7d6317d
 def _neighbour(pages, titles, here, step):
     "A link to the page before (-1) or after (1), or nothing"
     i = [p.href for p in pages].index(here) + step
@@ -427,7 +443,7 @@ class Facts(HTMLParser):
         self.sections,self.dollars = [['', '', '']],''  # anchor, heading, text of each section; prose in which no formula should be left
         self.feed(page)
 
-# %% ../nbs/91_docs.ipynb #078016e5
+# %% ../nbs/91_docs.ipynb #e476d7d3
 @patch
 def handle_starttag(self:Facts, tag, attrs):
     a = dict(attrs)
@@ -440,6 +456,7 @@ def handle_starttag(self:Facts, tag, attrs):
     self.n_math += tag=='math'
     if tag in ('h1','h2','h3','h4') and self._inside('main'): self.sections.append([a.get('id', ''), '', ''])
 
+# %% ../nbs/91_docs.ipynb #3b9dcd60
 @patch
 def handle_endtag(self:Facts, tag):
     while self.open and any(o[0]==tag for o in self.open) and self.open.pop()[0]!=tag: pass
@@ -466,13 +483,14 @@ def search_entries(
     sections = [(a, ' '.join(h.split()), ' '.join(t.split())) for a,h,t in Facts(page).sections if h.strip()]
     return [dict(page=sections[0][1], heading=h, href=f'{href}#{a}' if a else href, text=t) for a,h,t in sections]
 
-# %% ../nbs/91_docs.ipynb #9f6dc5c7
+# %% ../nbs/91_docs.ipynb #c2d97eb2
 def _table_rows(text):
     "The rows of each markdown table in a text whose first column is called `here`"
     for table in re.findall(r'^\|[ \t]*here[ \t]*\|.*(?:\n\|.*)+', text, re.M):
         head,_,*rows = [[c.strip() for c in re.split(r'(?<!\\)\|(?=(?:[^`]*`[^`]*`)*[^`]*$)', l.strip()[1:].rstrip('|'))] for l in table.splitlines()]
         for r in rows: yield dict(zip(head, r))
 
+# %% ../nbs/91_docs.ipynb #718134e6
 def _three(row):
     "A row's entries as: here, the papers, elsewhere"
     out = dict(papers='', elsewhere='')
@@ -495,7 +513,7 @@ def names_table(
         rows += [(*_three(r), f'[{title}]({p.relative_to(nbs).as_posix()})') for t in texts for r in _table_rows(t)]
     return '\n'.join(['| here | the papers | elsewhere | explained in |', '|-----|-----|-----|---|', *('| ' + ' | '.join(r) + ' |' for r in rows)])
 
-# %% ../nbs/91_docs.ipynb #f6ca55ef
+# %% ../nbs/91_docs.ipynb #4395eb58
 def public_names(
     root:str|Path='.', # a checkout
 )->list[tuple[str,str,str]]: # name, notebook, first line of its docstring
@@ -510,6 +528,7 @@ def public_names(
         found += [(n, nb, (docs.get(n) or '').split('\n')[0]) for n in names]
     return found
 
+# %% ../nbs/91_docs.ipynb #dc088db2
 def names_page(
     root:str|Path='.', # a checkout
 )->str: # markdown
@@ -541,7 +560,7 @@ def _variables(pages, titles, here, meta, text, config, url=''):
         card=(url.rstrip('/')+'/' if url else _root(here))+card, card_alt=html.escape(web.get('image-alt', ''), quote=True), formulas=n_formulas(text),
         course=_course(pages, titles, here), previous=_neighbour(pages, titles, here, -1), next=_neighbour(pages, titles, here, 1))
 
-# %% ../nbs/91_docs.ipynb #e5b34563
+# %% ../nbs/91_docs.ipynb #b73fd8a8
 def _saver(out, href):
     "Keeps a page's pictures as files; gives their addresses as seen from the page"
     stem,n = href[:-5].replace('/', '-'),0
@@ -554,6 +573,7 @@ def _saver(out, href):
         return f'/figures/{path.name}'
     return save
 
+# %% ../nbs/91_docs.ipynb #d7b54569
 def _copy_files(nbs, staged, out):
     "The frame's own files, and every picture that the notebooks name"
     (out/'site').mkdir(parents=True)
@@ -604,7 +624,7 @@ def check_pages(
     if not facts: return [f'{folder.name} holds no pages']
     return [f'{href}: {o}' for href,f in facts.items() for o in [*_bad_links(folder, facts, href, f), *_bad_content(f)]]
 
-# %% ../nbs/91_docs.ipynb #40cc33c0
+# %% ../nbs/91_docs.ipynb #a1a39091
 def _bad_links(folder, facts, href, f):
     "The links, pictures and scripts of a page that lead nowhere"
     for link in dict.fromkeys([*f.links, *(s for s,_ in f.pictures), *f.scripts]):
@@ -614,6 +634,7 @@ def _bad_links(folder, facts, href, f):
         if to.startswith(('..','/')) or not (folder/to).is_file(): yield f'{link} leads nowhere'
         elif anchor and to in facts and anchor not in facts[to].ids: yield f'{link}: no such anchor on {to}'
 
+# %% ../nbs/91_docs.ipynb #6b780951
 def _bad_content(f):
     "What is wrong with a page by itself"
     yield from (f'anchor {i} is there {f.ids.count(i)} times' for i in dict.fromkeys(f.ids) if f.ids.count(i)>1)
@@ -623,11 +644,12 @@ def _bad_content(f):
     left = re.search(r'\$[^\s$][^$\n]*\$', f.dollars)
     if left: yield f'left as dollars: {left[0][:60]}'
 
-# %% ../nbs/91_docs.ipynb #3135ac4c
+# %% ../nbs/91_docs.ipynb #b8693fbd
 def find_browser()->str|None: # its path
     "Where Chromium is, or None"
     return next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'))), None)
 
+# %% ../nbs/91_docs.ipynb #d00738f1
 class _Quiet(SimpleHTTPRequestHandler):
     "Serves files and says nothing"
     def log_message(self, *args): pass
@@ -663,7 +685,7 @@ def _look(page, address, href):
     for k,f in listeners.items(): page.remove_listener(k, f)
     return [f"{href}: {o.replace(address, '')}" for o in dict.fromkeys(said)]
 
-# %% ../nbs/91_docs.ipynb #8cd0313e
+# %% ../nbs/91_docs.ipynb #f68b612f
 def _search(page, address, word):
     "What is wrong with the search"
     page.goto(f'{address}/index.html', wait_until='load')
@@ -672,6 +694,7 @@ def _search(page, address, word):
     except Exception: return [f'index.html: the search finds nothing for {word!r}']
     return []
 
+# %% ../nbs/91_docs.ipynb #37504829
 def _browse(folder, word, browser):
     "Opens every page of a site in a browser; what is wrong"
     try: from playwright.sync_api import sync_playwright
@@ -718,13 +741,14 @@ def social_card(
     plt.close(fig)
     return Path(path)
 
-# %% ../nbs/91_docs.ipynb #2ccd5d26
+# %% ../nbs/91_docs.ipynb #4c77d386
 def _checked(folder):
     "What is wrong with a site, as far as can be told here"
     try: return check_site(folder)
     except (FileNotFoundError,ModuleNotFoundError) as e: print(f'Not opened in a browser: {e}')
     return check_pages(folder)
 
+# %% ../nbs/91_docs.ipynb #d7a05dcc
 @call_parse
 def perceivers_docs(
     stage_only:bool=False, # leave the pages in `_proc` for `quarto render _proc`, and build none
