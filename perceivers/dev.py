@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['repo_root', 'lib_name', 'notebooks', 'dev_tool', 'run_tool', 'nbdev_test', 'readme_text', 'write_readme',
-           'check_readme', 'rooms', 'check_rooms', 'check_export', 'check_clean', 'check_style', 'perceivers_prepare']
+           'check_readme', 'rooms', 'check_rooms', 'check_export', 'check_clean', 'check_style', 'lesson_figures',
+           'course_table', 'check_course', 'check_outputs', 'perceivers_prepare']
 
-# %% ../nbs/90_dev.ipynb #574c1cfe
-import ast,json,os,posixpath,re,shutil,subprocess,sys,tempfile
+# %% ../nbs/90_dev.ipynb #e25b3f76
+import ast,json,os,posixpath,re,shutil,statistics,subprocess,sys,tempfile
 from configparser import ConfigParser
 from pathlib import Path
 from textwrap import indent
@@ -227,6 +228,87 @@ def check_style(
     done = run_tool('chkstyle', '--show-rule', '.', folder=root)
     said = [o[2:] for o in done.stdout.splitlines() if o.startswith('# ')]
     return said if said or not done.returncode else [f'chkstyle fails: {done.stdout.strip()[-500:]}']
+
+# %% ../nbs/90_dev.ipynb #19cd6b35
+def _words(src):
+    return len(re.findall(r"\w[\w'’-]*", re.sub(r'```.*?```|\$[^$]*\$|https?://\S+', '', src, flags=re.S)))
+
+def _is_test(node):
+    if isinstance(node, ast.Assert): return True
+    name = getattr(getattr(node, 'func', None), 'id', '') or getattr(getattr(node, 'func', None), 'attr', '')
+    return isinstance(node, ast.Call) and (name in ('assert_close', 'expect_fail') or name.startswith('test_'))
+
+def _tests(src):
+    try: return sum(map(_is_test, ast.walk(ast.parse(re.sub(r'^\s*[%!].*$', 'pass', src, flags=re.M)))))
+    except SyntaxError: return 0
+
+# %% ../nbs/90_dev.ipynb #abc05158
+def lesson_figures(
+    nb:str|Path, # a notebook
+)->dict: # words, pictures, captions, lines (of each exported cell), tests, neighbours (exported cells without prose between)
+    "What can be counted of a lesson"
+    f,last = dict(words=0, pictures=0, captions=0, lines=[], tests=0, neighbours=0),''
+    for c in json.loads(Path(nb).read_text(encoding='utf-8'))['cells']:
+        opts,src = _options(''.join(c['source']))
+        if c['cell_type']=='markdown': f['words'] += _words(src); last = ''
+        elif 'export' in opts or 'exports' in opts:
+            f['lines'].append(sum(bool(o.strip()) for o in src.splitlines())); f['neighbours'] += last=='export'; last = 'export'
+        else: f['tests'] += _tests(src)
+        f['pictures'] += 'fig-alt' in opts; f['captions'] += 'fig-alt' in opts and 'fig-cap' in opts
+    return f
+
+# %% ../nbs/90_dev.ipynb #364f32bd
+def _complaints(name, f):
+    wants = {'at least 600 words':f['words'] >= 600, 'a picture with alternative text':f['pictures'] >= 1, 'a caption for each picture':f['captions']==f['pictures'],
+             'a median of at most 9 lines in exported cells':not f['lines'] or statistics.median(f['lines']) <= 9, 'no exported cell over 25 lines':max(f['lines'], default=0) <= 25,
+             '1.5 tests for each exported cell':f['tests'] >= 1.5*len(f['lines']), 'prose between exported cells':not f['neighbours']}
+    return [f'{name} needs {k}' for k,ok in wants.items() if not ok]
+
+# %% ../nbs/90_dev.ipynb #1b78621a
+def _lessons(root): return {nb.stem:lesson_figures(nb) for nb in notebooks(root) if re.match(r'\d\d_', nb.name)}
+
+def course_table(
+    root:str|Path, # a checkout
+)->str: # a line for each numbered notebook
+    "The figures of the course"
+    rows = [f"{'notebook':20} words  pictures  exported  median  longest  tests each"]
+    for k,f in _lessons(root).items():
+        n = len(f['lines'])
+        rows.append(f"{k:20} {f['words']:5}  {f['pictures']:8}  {n:8}  {statistics.median(f['lines'] or [0]):6g}  {max(f['lines'], default=0):7}  {f['tests']/max(n,1):10.1f}")
+    return '\n'.join(rows)
+
+# %% ../nbs/90_dev.ipynb #bc4a87d5
+def check_course(
+    root:str|Path, # a checkout
+)->list[str]: # complaints, none if all is well
+    "Whether every numbered notebook has the words, pictures and tests that a lesson needs, and short exported cells with prose between"
+    return [o for k,f in _lessons(root).items() for o in _complaints(k, f)]
+
+# %% ../nbs/90_dev.ipynb #c48a552f
+_number = re.compile(r'-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?')
+def _same(a, b, rel, least):
+    plain = lambda t: _number.sub('#', re.sub(r'-?[\d.,]+ ?(?=(?:ms|s|min|minutes?|seconds?|times|±)\b|±)', '', t))
+    if plain(a)!=plain(b): return False
+    xs,ys = ([float(o.replace(',', '')) for o in _number.findall(re.sub(r'-?[\d.,]+ ?(?=(?:ms|s|min|minutes?|seconds?|times|±)\b|±)', '', t))] for t in (a,b))
+    return all(abs(x-y) <= max(least, rel*max(abs(x), abs(y))) for x,y in zip(xs, ys))
+
+# %% ../nbs/90_dev.ipynb #6e1163e9
+def _printed(cell):
+    return '\n'.join(''.join(o.get('text', '')) or ''.join(o.get('data', {}).get('text/plain', '')) for o in cell.get('outputs', []) if o.get('name')!='stderr').strip()
+
+def check_outputs(
+    stored:str|Path, # a checkout as it was
+    fresh:str|Path, # the same, after its notebooks ran and saved what they printed
+    rel:float=0.1, # by how much of itself a number may differ
+    least:float=0.05, # by how much it may differ anyhow
+)->list[str]: # complaints, none if all is well
+    "Whether stored outputs are what a fresh run prints"
+    bad = []
+    for nb in notebooks(stored):
+        cells = [json.loads(p.read_text(encoding='utf-8'))['cells'] for p in (nb, Path(fresh)/nb.relative_to(stored))]
+        bad += [f"{nb.name} {a.get('id')}: stored {_printed(a)[:200]!r}, fresh {_printed(b)[:200]!r}" for a,b in zip(*cells)
+                if a['cell_type']=='code' and not _same(_printed(a), _printed(b), rel, least)]
+    return bad
 
 # %% ../nbs/90_dev.ipynb #b72e8fce
 @call_parse
