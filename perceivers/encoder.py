@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['sharing_order', 'PerceiverEncoder']
 
-# %% ../nbs/04_encoder.ipynb #bafc825d
+# %% ../nbs/04_encoder.ipynb #fbc9b3d1
 import torch
 from torch import nn, Tensor
 from fastcore.basics import patch, store_attr
+from fastcore.meta import delegates
 from .position import Tokens
 from .blocks import CrossAttendBlock, LatentTransformer
 
@@ -24,9 +25,38 @@ def sharing_order(
     if share not in orders: raise ValueError(f"share={share!r} must be one of {list(orders)}")
     return tuple(orders[share])
 
-# %% ../nbs/04_encoder.ipynb #006ce1ac
-class PerceiverEncoder(nn.Module):
+# %% ../nbs/04_encoder.ipynb #3a1b2210
+class _Parts(nn.Module):
+    "What an encoder's parts are like inside"
+    def __init__(self,
+        d_qk:int|None=None, # queries and keys of the cross-attends; None: d_in
+        d_v:int|None=None, # values of the cross-attends; None: d_qk
+        widening:int=1, # channels inside each MLP, as a multiple of d_latent
+        cross_widening:int|None=None, # the same after the cross-attends; None: widening
+        self_qk:int|None=None, # queries and keys of the self-attends; None: d_latent
+        self_v:int|None=None, # values of the self-attends; None: self_qk
+        cross_residual:bool=True, # add what a cross-attend learned to the latents that asked
+        dropout:float=0., # chance that a weight, or a channel of an MLP's result, is dropped while training
+        absorb:str|None='auto', # how the cross-attends compute, see `CrossAttention`
+    )->None:
+        super().__init__()
+        store_attr()
+
+# %% ../nbs/04_encoder.ipynb #049255bb
+@patch
+def _look(self:_Parts, d_latent, d_in, n_heads):
+    width = self.cross_widening or self.widening
+    return CrossAttendBlock(d_latent, d_in, width, self.cross_residual, self.dropout, n_heads=n_heads, d_qk=self.d_qk, d_v=self.d_v, absorb=self.absorb)
+
+# %% ../nbs/04_encoder.ipynb #4e7023e8
+@patch
+def _think(self:_Parts, d_latent, n_layers, n_heads):
+    return LatentTransformer(d_latent, n_layers, widening=self.widening, dropout=self.dropout, n_heads=n_heads, d_qk=self.self_qk, d_v=self.self_v)
+
+# %% ../nbs/04_encoder.ipynb #6d33fecf
+class PerceiverEncoder(_Parts):
     "Tokens digested into latents. Source: Perceiver, section 3.1, table 7 and appendix; Perceiver IO, section 3.1"
+    @delegates(_Parts.__init__)
     def __init__(self,
         d_in:int, # C, channels of the tokens
         n_latents:int=512, # N
@@ -36,40 +66,39 @@ class PerceiverEncoder(nn.Module):
         n_heads:int=8, # of the self-attends
         n_cross_heads:int=1, # of the cross-attends
         n_cross:int|None=None, # a cross-attend stands before each of the first `n_cross` blocks; None: before all
-        d_qk:int|None=None, # queries and keys of the cross-attends; None: d_in
-        d_v:int|None=None, # values of the cross-attends; None: d_qk
-        widening:int=1, # channels inside each MLP, as a multiple of d_latent
-        cross_widening:int|None=None, # the same after the cross-attends; None: widening
-        self_qk:int|None=None, # queries and keys of the self-attends; None: d_latent
-        self_v:int|None=None, # values of the self-attends; None: self_qk
-        cross_residual:bool=True, # add what a cross-attend learned to the latents that asked
         share_cross:str='later', # which cross-attends share weights: 'none', 'later' or 'all'
         share_blocks:str='all', # which latent transformers do
         latent_std:float=0.02, # spread of the latents at the start
-        dropout:float=0., # chance that a weight, or a channel of an MLP's result, is dropped while training
-        absorb:str|None='auto', # how the cross-attends compute, see `CrossAttention`
+        **kwargs,
     )->None:
-        super().__init__()
-        self._check(n_latents, n_blocks, n_cross)
+        super().__init__(**kwargs)
         store_attr()
-        self._build(n_blocks if n_cross is None else n_cross)
+        self._check()
+        self._start_latents()
+        self._build()
 
-# %% ../nbs/04_encoder.ipynb #c2418c9a
+# %% ../nbs/04_encoder.ipynb #b3514f48
 @patch
-def _check(self:PerceiverEncoder, n_latents, n_blocks, n_cross):
-    if n_latents < 1: raise ValueError(f"n_latents={n_latents}: at least one latent is needed")
-    if n_blocks < 1: raise ValueError(f"n_blocks={n_blocks}: at least one block is needed")
-    if n_cross is not None and not 1 <= n_cross <= n_blocks: raise ValueError(f"n_cross={n_cross} must be from 1 to n_blocks={n_blocks}")
+def _check(self:PerceiverEncoder):
+    n,n_cross = self.n_blocks,self.n_cross
+    if self.n_latents < 1: raise ValueError(f"n_latents={self.n_latents}: at least one latent is needed")
+    if n < 1: raise ValueError(f"n_blocks={n}: at least one block is needed")
+    if n_cross is not None and not 1 <= n_cross <= n: raise ValueError(f"n_cross={n_cross} must be from 1 to n_blocks={n}")
 
+# %% ../nbs/04_encoder.ipynb #0787d734
 @patch
-def _build(self:PerceiverEncoder, n_cross):
-    self.cross_order,self.block_order = sharing_order(n_cross, self.share_cross),sharing_order(self.n_blocks, self.share_blocks)
+def _start_latents(self:PerceiverEncoder):
+    std = self.latent_std
     self.latents = nn.Parameter(torch.empty(self.n_latents, self.d_latent))
-    nn.init.trunc_normal_(self.latents, std=self.latent_std, a=-2*self.latent_std, b=2*self.latent_std)
-    look = dict(n_heads=self.n_cross_heads, d_qk=self.d_qk, d_v=self.d_v, widening=self.cross_widening or self.widening, residual=self.cross_residual, absorb=self.absorb)
-    think = dict(n_layers=self.n_layers, n_heads=self.n_heads, d_qk=self.self_qk, d_v=self.self_v, widening=self.widening)
-    self.cross = nn.ModuleList(CrossAttendBlock(self.d_latent, self.d_in, dropout=self.dropout, **look) for _ in range(max(self.cross_order)+1))
-    self.blocks = nn.ModuleList(LatentTransformer(self.d_latent, dropout=self.dropout, **think) for _ in range(max(self.block_order)+1))
+    nn.init.trunc_normal_(self.latents, std=std, a=-2*std, b=2*std)
+
+# %% ../nbs/04_encoder.ipynb #c4d6e90a
+@patch
+def _build(self:PerceiverEncoder):
+    self.cross_order = sharing_order(self.n_blocks if self.n_cross is None else self.n_cross, self.share_cross)
+    self.block_order = sharing_order(self.n_blocks, self.share_blocks)
+    self.cross = nn.ModuleList(self._look(self.d_latent, self.d_in, self.n_cross_heads) for _ in range(max(self.cross_order)+1))
+    self.blocks = nn.ModuleList(self._think(self.d_latent, self.n_layers, self.n_heads) for _ in range(max(self.block_order)+1))
 
 # %% ../nbs/04_encoder.ipynb #17cee43f
 @patch

@@ -38,7 +38,14 @@ def patchify(
     x = x.reshape(*x.shape[:2], *(o for n,p in zip(grid, patch) for o in (n//p,p)))
     return x.permute(0, *range(2, 2+2*d, 2), *range(3, 3+2*d, 2), 1).flatten(d+1)
 
-# %% ../nbs/05_inputs.ipynb #5b259982
+# %% ../nbs/05_inputs.ipynb #4950cfb3
+def _each_axis(patch, size):
+    "A patch's elements on each axis of `size`"
+    patch = (patch,)*len(size) if isinstance(patch, int) else tuple(patch)
+    if len(patch) != len(size): raise ValueError(f"patch={patch} must have {len(size)} axes, as size={size} has")
+    return patch
+
+# %% ../nbs/05_inputs.ipynb #4adb0121
 class GridInput(Input):
     "Inputs on a grid of any number of axes as tokens. Source: Perceiver, section 3.2 and appendix; Perceiver IO, section 3 and appendix"
     def __init__(self,
@@ -52,10 +59,9 @@ class GridInput(Input):
     )->None:
         super().__init__()
         size = tuple(size)
-        patch = (patch,)*len(size) if isinstance(patch, int) else tuple(patch)
-        if len(patch) != len(size): raise ValueError(f"patch={patch} must have {len(size)} axes, as size={size} has")
+        patch = _each_axis(patch, size)
         store_attr()
-        self.grid = tuple(n//p for n,p in zip(self._grid_of(size), patch)) # tokens on each axis
+        self.grid = self._token_grid(size) # tokens on each axis
         if max_res is None: self.max_res = self.grid
         if position is None: self.position = FourierPosition(n_bands, self.max_res)
         self.d_out = (stem.d_out if stem else n_ch)*math.prod(patch) + self.position.d_out # C
@@ -70,20 +76,29 @@ def _grid_of(self:GridInput, size):
     for m,training in modes: m.training = training
     return tuple(grid)
 
-# %% ../nbs/05_inputs.ipynb #1e5493bf
+# %% ../nbs/05_inputs.ipynb #37f736e2
+@patch
+def _token_grid(self:GridInput, size): return tuple(n//p for n,p in zip(self._grid_of(size), self.patch))
+
+# %% ../nbs/05_inputs.ipynb #c87fc8b6
+@patch
+def _check_shape(self:GridInput, x):
+    d = len(self.size)
+    if x.ndim != d+2 or x.shape[1] != self.n_ch:
+        raise ValueError(f"input is {tuple(x.shape)}, must be (B, {self.n_ch}, {', '.join(map(str, self.size))}): n_ch={self.n_ch} channels, then {d} axes")
+
+# %% ../nbs/05_inputs.ipynb #57bde51e
 @patch
 def forward(self:GridInput,
     x:Tensor, # (B, n_ch, *size) channels first
     mask:Tensor|None=None, # (B, M) bool, True where a token is real
 )->Tokens: # content (B, M, d_out less the position's channels), the grid's axes, mask
     "A grid as tokens; raises ValueError for other axes or channels, a patch that does not fit, or a size that learned positions are not for"
-    d = len(self.size)
-    if x.ndim != d+2 or x.shape[1] != self.n_ch:
-        raise ValueError(f"input is {tuple(x.shape)}, must be (B, {self.n_ch}, {', '.join(map(str, self.size))}): n_ch={self.n_ch} channels, then {d} axes")
+    self._check_shape(x)
     x = patchify(self.stem(x) if self.stem else x, self.patch)
-    return Tokens(x.flatten(1, d), self.position.axes(x.shape[1:-1]), mask)
+    return Tokens(x.flatten(1, len(self.size)), self.position.axes(x.shape[1:-1]), mask)
 
-# %% ../nbs/05_inputs.ipynb #c9101e66
+# %% ../nbs/05_inputs.ipynb #b6e7f8b8
 @patch
 def resize(self:GridInput,
     size:tuple[int, ...], # (d,) elements on each axis from now on
@@ -92,7 +107,7 @@ def resize(self:GridInput,
     size = tuple(size)
     if len(size) != len(self.size): raise ValueError(f"size={size} must have {len(self.size)} axes, as {self.size} has")
     if self.stem is None and any(n%p for n,p in zip(size, self.patch)): raise ValueError(f"patch={self.patch} must divide size={size}")
-    grid = tuple(n//p for n,p in zip(self._grid_of(size), self.patch))
+    grid = self._token_grid(size)
     if hasattr(self.position, 'resize'): self.position = self.position.resize(grid)
     self.size,self.grid = size,grid
     return self
@@ -108,7 +123,7 @@ class ImageInput(GridInput):
         if len(size) != 2: raise ValueError(f"size={tuple(size)}: an image has two axes, height and width")
         super().__init__(size, **kwargs)
 
-# %% ../nbs/05_inputs.ipynb #d64ca522
+# %% ../nbs/05_inputs.ipynb #60cbcef0
 class AudioInput(GridInput):
     "Sounds (B, n_ch, samples) as tokens, a patch of samples each. Source: Perceiver, section 4.2; Perceiver IO, appendix on AudioSet"
     @delegates(GridInput.__init__)
@@ -122,6 +137,7 @@ class AudioInput(GridInput):
         self.n_samples = n_samples
         super().__init__((n_samples,), n_ch=n_ch, patch=patch, max_res=max_res or (n_samples,), **kwargs)
 
+# %% ../nbs/05_inputs.ipynb #fb68bd3f
 class VideoInput(GridInput):
     "Videos (B, n_ch, frames, height, width) as tokens, a space-time patch each. Source: Perceiver, section 4.2"
     @delegates(GridInput.__init__)

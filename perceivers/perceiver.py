@@ -28,7 +28,7 @@ class Perceiver(nn.Module):
         self.encoder = PerceiverEncoder(inputs.d_out, **kwargs)
         self.head = nn.Linear(self.encoder.d_latent, n_out)
 
-# %% ../nbs/06_perceiver.ipynb #e4f055c6
+# %% ../nbs/06_perceiver.ipynb #15347d7e
 @patch
 def encode(self:Perceiver,
     *xb:Tensor, # (B, ...) what the door takes
@@ -37,6 +37,7 @@ def encode(self:Perceiver,
     "The latents after looking and thinking"
     return self.encoder(self.inputs(*xb, mask=mask))
 
+# %% ../nbs/06_perceiver.ipynb #2f0edf2a
 @patch
 def forward(self:Perceiver,
     *xb:Tensor, # (B, ...) what the door takes
