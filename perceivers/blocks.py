@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['MLP', 'CrossAttendBlock', 'SelfAttendBlock', 'LatentTransformer']
 
-# %% ../nbs/03_blocks.ipynb #1130ab1b
+# %% ../nbs/03_blocks.ipynb #6ac6452f
 import torch
 from torch import nn, Tensor
+from fastcore.basics import patch
 from fastcore.meta import delegates
 from .attention import SelfAttention
 from .cross_attention import CrossAttention
@@ -23,7 +24,7 @@ class MLP(nn.Sequential):
         if widening < 1: raise ValueError(f"widening={widening} must be at least 1")
         super().__init__(nn.LayerNorm(d), nn.Linear(d, widening*d), nn.GELU(), nn.Linear(widening*d, d), nn.Dropout(dropout))
 
-# %% ../nbs/03_blocks.ipynb #cbe30d0f
+# %% ../nbs/03_blocks.ipynb #9a9d726f
 class CrossAttendBlock(nn.Module):
     "Cross-attention, then an MLP, each added to what went in. Source: Perceiver, section 3.1; Perceiver IO, section 3.2"
     @delegates(CrossAttention.__init__, but=['d_out'])
@@ -39,17 +40,19 @@ class CrossAttendBlock(nn.Module):
         self.residual = residual
         self.attend,self.mlp = CrossAttention(d_q, d_kv, dropout=dropout, **kwargs),MLP(d_q, widening, dropout)
 
-    def forward(self,
-        x:Tensor, # (B or 1, N, d_q) what asks
-        context:Tensor, # (B, M, d_kv) what answers
-        mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real
-    )->Tensor: # (B, N, d_q)
-        "What asked, with what it learned"
-        y = self.attend(x, context, mask)
-        if self.residual: y = x + y
-        return y + self.mlp(y)
+# %% ../nbs/03_blocks.ipynb #19728412
+@patch
+def forward(self:CrossAttendBlock,
+    x:Tensor, # (B or 1, N, d_q) what asks
+    context:Tensor, # (B, M, d_kv) what answers
+    mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real
+)->Tensor: # (B, N, d_q)
+    "What asked, with what it learned"
+    y = self.attend(x, context, mask)
+    if self.residual: y = x + y
+    return y + self.mlp(y)
 
-# %% ../nbs/03_blocks.ipynb #a3aa4712
+# %% ../nbs/03_blocks.ipynb #9d647e30
 class SelfAttendBlock(nn.Module):
     "Self-attention, then an MLP, each added to what went in. Source: Perceiver, section 3.1 (latent transformer)"
     @delegates(SelfAttention.__init__, but=['d_out'])
@@ -62,13 +65,15 @@ class SelfAttendBlock(nn.Module):
         super().__init__()
         self.attend,self.mlp = SelfAttention(d, dropout=dropout, **kwargs),MLP(d, widening, dropout)
 
-    def forward(self,
-        x:Tensor, # (B, N, d)
-        mask:Tensor|None=None, # (B, N) bool, True where a row is real
-    )->Tensor: # (B, N, d)
-        "What went in, with what its rows learned from each other"
-        x = x + self.attend(x, mask)
-        return x + self.mlp(x)
+# %% ../nbs/03_blocks.ipynb #169f8269
+@patch
+def forward(self:SelfAttendBlock,
+    x:Tensor, # (B, N, d)
+    mask:Tensor|None=None, # (B, N) bool, True where a row is real
+)->Tensor: # (B, N, d)
+    "What went in, with what its rows learned from each other"
+    x = x + self.attend(x, mask)
+    return x + self.mlp(x)
 
 # %% ../nbs/03_blocks.ipynb #ff5e8f3e
 class LatentTransformer(nn.Sequential):
