@@ -230,8 +230,7 @@ def check_style(
     return said if said or not done.returncode else [f'chkstyle fails: {done.stdout.strip()[-500:]}']
 
 # %% ../nbs/90_dev.ipynb #19cd6b35
-def _words(src):
-    return len(re.findall(r"\w[\w'’-]*", re.sub(r'```.*?```|\$[^$]*\$|https?://\S+', '', src, flags=re.S)))
+def _words(src): return len(re.findall(r"\w[\w'’-]*", re.sub(r'```.*?```|\$[^$]*\$|https?://\S+', '', src, flags=re.S)))
 
 def _is_test(node):
     if isinstance(node, ast.Assert): return True

@@ -12,7 +12,7 @@ from torch import nn, Tensor
 from fastcore.basics import patch
 from fastai.learner import Learner
 from fastai.callback.progress import ProgressCallback # gives Learner.no_bar # chkstyle: ignore
-from .interpret import AttentionMaps, attention_rollout, draw_attention, perceiver_in, _evaluating, _one, _panels, _shown, _titles
+from .interpret import AttentionMaps, attention_rollout, draw_attention, perceiver_in, _evaluating, _one, _panels, _titles
 from .multimodal import MultimodalInput
 from .sets import SetInput
 from .text import TextInput, decode_text, specials
