@@ -21,16 +21,17 @@ from .text import TextInput, TextOutput
 from .flow import FlowInput, FlowOutput
 from .multimodal import MultimodalInput, MultimodalOutput, VectorInput
 
-# %% ../nbs/40_presets.ipynb #753a0fcc
+# %% ../nbs/40_presets.ipynb #32b27f33
 _presets = []
 
 def _preset(f):
     _presets.append(f)
     return f
 
+# %% ../nbs/40_presets.ipynb #3a95393a
 def _io(inputs, outputs, given, **numbers): return PerceiverIO(inputs, outputs, **{**numbers, **given})
 
-# %% ../nbs/40_presets.ipynb #ca1604e9
+# %% ../nbs/40_presets.ipynb #22fdb134
 @_preset
 def perceiver_imagenet(
     size:tuple[int, int]=(224,224), # height and width
@@ -40,6 +41,7 @@ def perceiver_imagenet(
     "ImageNet from single pixels. Source: Perceiver, section 4.1, table 7 and appendix"
     return Perceiver(ImageInput(size), n_classes, **kwargs)
 
+# %% ../nbs/40_presets.ipynb #5da23a88
 @_preset
 def perceiver_imagenet_unshared(
     size:tuple[int, int]=(224,224), # height and width
@@ -58,7 +60,7 @@ def perceiver_modelnet40(
     "ModelNet40 from 2,000 points. Source: Perceiver, section 4.3 (64 bands up to a frequency of 1,120; two cross-attends, six self-attends each)"
     return Perceiver(SetInput(3, 3), n_classes, **{**dict(n_blocks=2), **kwargs})
 
-# %% ../nbs/40_presets.ipynb #d03d5201
+# %% ../nbs/40_presets.ipynb #4a3f7323
 @_preset
 def perceiver_audioset_raw(
     n_samples:int=61_440, # samples of a sound
@@ -68,6 +70,7 @@ def perceiver_audioset_raw(
     "AudioSet from raw sound. Source: Perceiver, section 4.2, for the inputs; depth as on ImageNet"
     return Perceiver(AudioInput(n_samples, patch=128), n_classes, **kwargs)
 
+# %% ../nbs/40_presets.ipynb #dab72514
 @_preset
 def perceiver_audioset_mel(
     size:tuple[int, int]=(128,128), # mel bands, time steps
@@ -88,7 +91,7 @@ def perceiver_audioset_video(
     "AudioSet from raw sound and video. Source: Perceiver, section 4.2 and appendix, for the inputs; depth as on ImageNet"
     return Perceiver(MultimodalInput(audio=AudioInput(n_samples, patch=128), video=VideoInput(size)), n_classes, **kwargs)
 
-# %% ../nbs/40_presets.ipynb #c40a0ce6
+# %% ../nbs/40_presets.ipynb #103b79f9
 @_preset
 def vision_perceiver_fourier(
     size:tuple[int, int]=(224,224), # height and width
@@ -99,6 +102,7 @@ def vision_perceiver_fourier(
     "ImageNet from pixels with Fourier features. Source: Perceiver IO, section 4.2 and appendix; official configuration"
     return _io(ImageInput(size, max_res=(224,224)), ClassOutput(n_classes, d_query), kwargs)
 
+# %% ../nbs/40_presets.ipynb #2647f543
 @_preset
 def vision_perceiver_learned(
     size:tuple[int, int]=(224,224), # height and width
@@ -127,7 +131,7 @@ def _language(max_len, d, given, **numbers):
     fixed = dict(n_blocks=1, n_cross_heads=8, d_qk=256, self_qk=256, dec_heads=8, dec_qk=256, dec_v=d, dec_residual=False)
     return _io(inp, TextOutput(inp), given, **fixed, **numbers)
 
-# %% ../nbs/40_presets.ipynb #31e23ea3
+# %% ../nbs/40_presets.ipynb #a2c136ed
 @_preset
 def language_perceiver(
     max_len:int=2048, # bytes that are read at once
@@ -137,6 +141,7 @@ def language_perceiver(
     "Masked language modelling over bytes, the base model. Source: Perceiver IO, section 4.1 and its table of language models; official configuration"
     return _language(max_len, d, kwargs, n_latents=256, d_latent=1280, n_layers=26, d_v=1280, self_v=1280)
 
+# %% ../nbs/40_presets.ipynb #65f8b29b
 @_preset
 def language_perceiver_large(
     max_len:int=2048, # bytes that are read at once
