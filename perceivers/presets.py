@@ -21,13 +21,14 @@ from .text import TextInput, TextOutput
 from .flow import FlowInput, FlowOutput
 from .multimodal import MultimodalInput, MultimodalOutput, VectorInput
 
-# %% ../nbs/40_presets.ipynb #753a0fcc
+# %% ../nbs/40_presets.ipynb #32b27f33
 _presets = []
 
 def _preset(f):
     _presets.append(f)
     return f
 
+# %% ../nbs/40_presets.ipynb #3a95393a
 def _io(inputs, outputs, given, **numbers): return PerceiverIO(inputs, outputs, **{**numbers, **given})
 
 # %% ../nbs/40_presets.ipynb #22fdb134
