@@ -106,8 +106,13 @@ def _add_piece(top, total, y, k, scores):
     return top, total*fix + A.sum(0, keepdim=True), torch.addmm(y*fix, k.mT, A)
 
 # %% ../nbs/02_cross_attention.ipynb #28969406
-def streamed_averages(q, x, mask, eps):
-    "Averages (N, C) of one sample's standardised tokens, and the logarithm (1, N) of the sum of exponentials; arguments as in `_pieces`"
+def streamed_averages(
+    q:Tensor, # (N, C) queries of one sample, already scaled
+    x:Tensor, # (M, C) its tokens
+    mask:Tensor|None, # (M,) bool, True where a token is real
+    eps:float, # of the norm
+)->tuple[Tensor, Tensor]: # averages (N, C) of the standardised tokens, and the logarithm (1, N) of the sum of exponentials
+    "What one sample's queries see, a piece of the tokens at a time"
     top,total,y = q.new_full((1, len(q)), -torch.inf),q.new_zeros(1, len(q)),torch.zeros_like(q.mT)
     for _,k,scores in _pieces(q, x, mask, eps): top,total,y = _add_piece(top, total, y, k, scores)
     return (y/total).mT, top+total.log()
