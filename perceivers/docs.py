@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['site_config', 'Page', 'page_href', 'site_pages', 'check_order', 'Reference', 'ReferenceEntries', 'stage', 'page_text',
            'to_html', 'n_formulas', 'Facts', 'search_entries', 'names_table', 'public_names', 'names_page',
-           'check_references', 'build_site', 'check_pages', 'find_browser', 'check_site', 'social_card',
-           'perceivers_docs']
+           'check_references', 'check_sources', 'build_site', 'check_pages', 'find_browser', 'check_site',
+           'social_card', 'perceivers_docs']
 
 # %% ../nbs/91_docs.ipynb #2512093b
 import ast,base64,functools,html,inspect,json,os,posixpath,re,shutil,subprocess,sys,threading
@@ -549,6 +549,18 @@ def check_references(
         bad += [f'{p.name}: arXiv {o} is not in references.bib' for o in dict.fromkeys(re.findall(r'arxiv\.org/(?:abs|pdf)/(\d+\.\d+)', text)) if o not in listed]
     return bad
 
+# %% ../nbs/91_docs.ipynb #12d29acb
+def check_sources(
+    root:str|Path='.', # a checkout
+)->list[str]: # complaints, none if all is well
+    "Whether every notebook that a notebook links to is there, under that name"
+    bad = []
+    for p in notebooks(root):
+        cells = json.loads(p.read_text(encoding='utf-8'))['cells']
+        links = [o for c in cells if c['cell_type']=='markdown' for o in re.findall(r'\]\(([^)#\s:]+\.ipynb)', ''.join(c['source']))]
+        bad += [f'{p.name} links to {o}, which is not there' for o in dict.fromkeys(links) if not (p.parent/o).is_file()]
+    return bad
+
 # %% ../nbs/91_docs.ipynb #98807f2c
 def _variables(pages, titles, here, meta, text, config, url=''):
     "What the frame of one page is filled with"
@@ -685,12 +697,12 @@ def _look(page, address, href):
     for k,f in listeners.items(): page.remove_listener(k, f)
     return [f"{href}: {o.replace(address, '')}" for o in dict.fromkeys(said)]
 
-# %% ../nbs/91_docs.ipynb #f68b612f
+# %% ../nbs/91_docs.ipynb #b3810fae
 def _search(page, address, word):
     "What is wrong with the search"
     page.goto(f'{address}/index.html', wait_until='load')
     page.fill('search input', word)
-    try: page.wait_for_selector('search li a', timeout=5000)
+    try: page.wait_for_selector('search li a', timeout=20_000)
     except Exception: return [f'index.html: the search finds nothing for {word!r}']
     return []
 
@@ -723,7 +735,7 @@ def check_site(
     if not (Path(folder)/'index.html').is_file(): return check_pages(folder) or ['index.html is missing']
     with ThreadPoolExecutor(1) as pool: return check_pages(folder) + pool.submit(_browse, folder, word, browser).result()
 
-# %% ../nbs/91_docs.ipynb #a7185baf
+# %% ../nbs/91_docs.ipynb #1f747750
 def social_card(
     path:str|Path, # where to write it
 )->Path: # the same, a picture of 1200 by 630 pixels
@@ -733,10 +745,10 @@ def social_card(
     channels = FourierPosition(8, (28,28), with_position=False)(grid_positions((56,56))).view(56,56,-1).permute(2, 0, 1)
     fig = plt.figure(figsize=(12,6.3), facecolor='#10151c')
     for i,c in enumerate(channels):
-        ax = fig.add_axes([0.42+0.067*(i%8), 0.71-0.1276*(i//8)*1.35+0.04, 0.062, 0.118*1.35])
+        ax = fig.add_axes([0.42+0.067*(i%8), 0.63-0.1276*(i//8), 0.062, 0.118])
         ax.imshow(c, cmap='cividis'); ax.axis('off')
-    fig.text(0.05, 0.55, 'perceivers', color='white', fontsize=44, weight='bold')
-    fig.text(0.05, 0.40, 'The Perceiver and Perceiver IO\nfrom scratch in PyTorch,\nas notebooks that run', color='#c9d3de', fontsize=17, linespacing=1.5)
+    fig.text(0.05, 0.57, 'perceivers', color='white', fontsize=44, weight='bold')
+    fig.text(0.05, 0.52, 'The Perceiver and Perceiver IO\nfrom scratch in PyTorch,\nas notebooks that run', color='#c9d3de', fontsize=17, linespacing=1.5, va='top')
     fig.savefig(path, dpi=100, facecolor=fig.get_facecolor())
     plt.close(fig)
     return Path(path)
@@ -748,7 +760,7 @@ def _checked(folder):
     except (FileNotFoundError,ModuleNotFoundError) as e: print(f'Not opened in a browser: {e}')
     return check_pages(folder)
 
-# %% ../nbs/91_docs.ipynb #d7a05dcc
+# %% ../nbs/91_docs.ipynb #e079719a
 @call_parse
 def perceivers_docs(
     stage_only:bool=False, # leave the pages in `_proc` for `quarto render _proc`, and build none
@@ -757,8 +769,8 @@ def perceivers_docs(
 )->None:
     "Build the site into `_docs`, or check it; the exit status is 1 if anything is left to mend"
     root = repo_root()
-    bad = check_order(root) + check_references(root)
+    bad = [o for c in (check_order, check_references, check_sources) for o in c(root)]
     if check: bad += _checked(root/'_docs')
-    elif not bad and stage_only: print(stage(root))
-    elif not bad: print(build_site(root, url))
+    elif stage_only: print(stage(root))
+    else: print(build_site(root, url))
     if bad: sys.exit('\n'.join(bad))
