@@ -120,11 +120,11 @@ def _draw(ax, img, weights, title):
     ax.imshow(torch.zeros_like(weights), cmap='autumn', vmin=0, vmax=1, alpha=alpha.numpy(), extent=(-.5, w-.5, h-.5, -.5), interpolation='nearest')
     ax.set_title(title, fontsize=7)
 
-# %% ../nbs/12_interpret.ipynb #3719e0a3
-def _panels(n, ratio, title, most=8):
-    cols = min(n, most)
+# %% ../nbs/12_interpret.ipynb #98c2debe
+def _panels(n, ratio, title):
+    cols = min(n, 8)
     rows = math.ceil(n/cols)
-    fig,axs = plt.subplots(rows, cols, figsize=(1.25*cols*8/most, rows*(1.25*ratio+.3)+.3), squeeze=False, layout='constrained')
+    fig,axs = plt.subplots(rows, cols, figsize=(1.25*cols, rows*(1.25*ratio+.3)+.3), squeeze=False, layout='constrained')
     for ax in axs.flat: ax.set_axis_off()
     if title: fig.suptitle(title, fontsize=9)
     return axs.flat[:n]
@@ -206,13 +206,12 @@ def perceiver_in(
         if hasattr(m, 'inputs') and isinstance(getattr(m, 'encoder', None), PerceiverEncoder): return m
     raise TypeError(f"there is no Perceiver in this {type(model).__name__}: a module with `inputs` and a PerceiverEncoder `encoder` is wanted")
 
-# %% ../nbs/12_interpret.ipynb #6a59e4ab
+# %% ../nbs/12_interpret.ipynb #f1a84c86
 def _shown(one, b, n_inp, y, pred):
-    xs = b[:n_inp]
-    if n_inp==1 and y is not None:
-        (img,label),(_,said) = (one.decode_batch((b[0],o))[0] for o in (y, pred))
-        return (img,),f'label {label}, predicted {said}; '
-    return tuple(o[0] for o in xs),''
+    if n_inp > 1 or any(getattr(o, 'shape', None)!=(1,) for o in (y, pred)): return tuple(o[0] for o in one.decode(b)[:n_inp]),''
+    (img,label),(_,said) = (one.decode_batch((b[0],o))[0] for o in (y, pred))
+    label,said = (o.item() if isinstance(o, Tensor) else o for o in (label, said))
+    return (img,),f'label {label}, predicted {said}; '
 
 # %% ../nbs/12_interpret.ipynb #a239834b
 @patch
