@@ -19,7 +19,7 @@ from .stems import PointStem
 def neighbourhoods(
     frames:Tensor, # (B, 2, C, height, width) two frames, pixels from -1 to 1 for official weights
 )->Tensor: # (B, 2, 9*C, height, width)
-    "Each pixel's 3×3 neighbourhood as its channels. Raises ValueError for another number of axes. Source: Perceiver IO, section 4.3 and appendix on optical flow"
+    "Each pixel's 3×3 neighbourhood as its channels. Raises ValueError for another number of axes. Source: Perceiver IO, its experiments on optical flow and appendix H"
     if frames.ndim != 5: raise ValueError(f"frames are {tuple(frames.shape)}, must be (B, 2, C, height, width)")
     H,W = frames.shape[-2:]
     p = F.pad(frames, (1,1,1,1))
@@ -27,7 +27,7 @@ def neighbourhoods(
 
 # %% ../nbs/24_flow.ipynb #a67d439e
 class FlowInput(ImageInput):
-    "Two frames, or their neighbourhoods, as tokens: one a pixel. Source: Perceiver IO, section 4.3 and appendix on optical flow"
+    "Two frames, or their neighbourhoods, as tokens: one a pixel. Source: Perceiver IO, its experiments on optical flow and appendix H"
     def __init__(self,
         size:tuple[int, int]=(368,496), # height and width
         n_colours:int=3, # colours of a pixel
@@ -51,7 +51,7 @@ def forward(self:FlowInput,
 
 # %% ../nbs/24_flow.ipynb #14ca7b10
 class FlowOutput(TokenwiseOutput):
-    "A motion for each pixel. Source: Perceiver IO, section 4.3 and appendix on optical flow"
+    "A motion for each pixel. Source: Perceiver IO, its experiments on optical flow and appendix H"
     def __init__(self,
         d_query:int, # Q, channels of the tokens: the first door's `d_out`
         size:tuple[int, int]=(368,496), # height and width
@@ -88,7 +88,7 @@ def end_point_error(
     target:Tensor, # (..., 2) true
     mask:Tensor|None=None, # (...) bool, True where the truth is known; None: everywhere
 )->Tensor: # () pixels
-    "Mean distance between predicted and true ends of the motion. Raises ValueError for other shapes. Source: Perceiver IO, section 4.3"
+    "Mean distance between predicted and true ends of the motion. Raises ValueError for other shapes. Source: Perceiver IO, its experiments on optical flow"
     if flow.shape != target.shape or flow.shape[-1] != 2: raise ValueError(f"flow is {tuple(flow.shape)} and target {tuple(target.shape)}: both must be (..., 2)")
     err = torch.linalg.vector_norm(flow-target, dim=-1)
     return err.mean() if mask is None else err[mask].mean()

@@ -73,7 +73,7 @@ def by_name(
 
 # %% ../nbs/25_multimodal.ipynb #6e5d52e9
 class MultimodalInput(Input):
-    "Several doors side by side, each padded by a learned tag to a common width. Source: Perceiver IO, section 3.2, section 4.4 and appendix"
+    "Several doors side by side, each padded by a learned tag to a common width. Source: Perceiver IO, section 3.2, multimodal autoencoding and its appendix"
     def __init__(self,
         pad:int=4, # channels of the widest modality's tag; others have more
         hide:dict|None=None, # {name: probability with which a token is hidden}; modalities that aren't named are never hidden
@@ -116,7 +116,7 @@ def forward(self:MultimodalInput,
 
 # %% ../nbs/25_multimodal.ipynb #5ff62294
 class MultimodalOutput(Output):
-    "Several doors side by side, answered in one cross-attend. Source: Perceiver IO, section 3.2, section 4.4 and appendix"
+    "Several doors side by side, answered in one cross-attend. Source: Perceiver IO, section 3.2, multimodal autoencoding and its appendix"
     def __init__(self,
         pad:int=2, # channels of the widest queries' tag; others have more
         d_out:int|None=None, # channels of an answer before each modality's own linear layer; None: as wide as a query

@@ -80,7 +80,7 @@ def forward(self:VectorOutput,
 
 # %% ../nbs/20_outputs.ipynb #bb772391
 class ClassOutput(VectorOutput):
-    "Scores of `d_out` classes, or of labels that can hold together. Source: Perceiver IO, section 4.2 and appendix on ImageNet"
+    "Scores of `d_out` classes, or of labels that can hold together. Source: Perceiver IO, its experiments on ImageNet and their appendix"
 
 # %% ../nbs/20_outputs.ipynb #2d686fb4
 def unpatchify(
@@ -153,7 +153,7 @@ def forward(self:GridOutput,
 
 # %% ../nbs/20_outputs.ipynb #a326695c
 class ImageOutput(GridOutput):
-    "Images (B, n_ch, height, width), a query a pixel unless `patch` says otherwise. Source: Perceiver IO, section 4.3"
+    "Images (B, n_ch, height, width), a query a pixel unless `patch` says otherwise. Source: Perceiver IO, its experiments on optical flow"
     @delegates(GridOutput.__init__)
     def __init__(self,
         size:tuple[int, int], # height and width
@@ -164,7 +164,7 @@ class ImageOutput(GridOutput):
 
 # %% ../nbs/20_outputs.ipynb #3ecf0697
 class AudioOutput(GridOutput):
-    "Sounds (B, n_ch, samples), a query a patch of samples. Source: Perceiver IO, section 4.4 and appendix"
+    "Sounds (B, n_ch, samples), a query a patch of samples. Source: Perceiver IO, its multimodal autoencoding and the appendix on it"
     @delegates(GridOutput.__init__)
     def __init__(self,
         n_samples:int, # samples of a sound
@@ -178,7 +178,7 @@ class AudioOutput(GridOutput):
 
 # %% ../nbs/20_outputs.ipynb #a4984a9c
 class VideoOutput(GridOutput):
-    "Videos (B, n_ch, frames, height, width), a query a space-time patch. Source: Perceiver IO, section 4.4 and appendix"
+    "Videos (B, n_ch, frames, height, width), a query a space-time patch. Source: Perceiver IO, its multimodal autoencoding and the appendix on it"
     @delegates(GridOutput.__init__)
     def __init__(self,
         size:tuple[int, int, int], # frames, height and width
@@ -190,7 +190,7 @@ class VideoOutput(GridOutput):
 
 # %% ../nbs/20_outputs.ipynb #4b3ee0a6
 class TokenwiseOutput(Output):
-    "`d_out` numbers for each token; the tokens are the queries. Source: Perceiver IO, section 3.2 and section 4.3 (optical flow)"
+    "`d_out` numbers for each token; the tokens are the queries. Source: Perceiver IO, section 3.2 and its experiments on optical flow"
     def __init__(self,
         d_query:int, # Q, channels of the tokens: the first door's `d_out`
         d_out:int, # numbers to predict for each

@@ -99,7 +99,7 @@ def vision_perceiver_fourier(
     d_query:int=1024, # Q, as wide as a latent
     **kwargs, # of `PerceiverIO`
 )->PerceiverIO: # 48,440,627 parameters
-    "ImageNet from pixels with Fourier features. Source: Perceiver IO, section 4.2 and appendix; official configuration"
+    "ImageNet from pixels with Fourier features. Source: Perceiver IO, its experiments on ImageNet and their appendix; official configuration"
     return _io(ImageInput(size, max_res=(224,224)), ClassOutput(n_classes, d_query), kwargs)
 
 # %% ../nbs/40_presets.ipynb #2647f543
@@ -122,7 +122,7 @@ def vision_perceiver_conv(
     d_query:int=1024, # Q, as wide as a latent
     **kwargs, # of `PerceiverIO`
 )->PerceiverIO: # 48,646,522 parameters
-    "ImageNet through a convolution. Source: Perceiver IO, section 4.2 and appendix; official configuration"
+    "ImageNet through a convolution. Source: Perceiver IO, its experiments on ImageNet and their appendix; official configuration"
     return _io(ImageInput(size, stem=ConvStem(3, 64), max_res=(56,56)), ClassOutput(n_classes, d_query), kwargs)
 
 # %% ../nbs/40_presets.ipynb #b7e8cbe4
@@ -157,7 +157,7 @@ def optical_flow_perceiver(
     size:tuple[int, int]=(368,496), # height and width
     **kwargs, # of `PerceiverIO`
 )->PerceiverIO: # 41,057,134 parameters; takes frames (B, 2, 3, *size) or their neighbourhoods
-    "Optical flow from two frames. Source: Perceiver IO, section 4.3 and appendix; official configuration"
+    "Optical flow from two frames. Source: Perceiver IO, its experiments on optical flow and appendix H; official configuration"
     door = FlowInput(size)
     return _io(door, FlowOutput(door.d_out, size), kwargs, n_latents=2048, d_latent=512, n_blocks=1, n_layers=24, n_heads=16, dec_residual=False)
 
@@ -171,7 +171,7 @@ def multimodal_perceiver(
     d_out:int=512, # channels of an answer before each modality's own layer
     **kwargs, # of `PerceiverIO`
 )->PerceiverIO: # 19,858,855 parameters; takes and gives dict(audio, image, label)
-    "Autoencoding of video, sound and label. Source: Perceiver IO, section 4.4 and appendix; official configuration"
+    "Autoencoding of video, sound and label. Source: Perceiver IO, its multimodal autoencoding and the appendix on it; official configuration"
     sound = dict(patch=patch, n_bands=192)
     inputs = MultimodalInput(pad=4, hide=dict(audio=0., image=0., label=1.), audio=AudioInput(n_samples, **sound),
         image=VideoInput(size, patch=(1,4,4), n_bands=32, max_res=size), label=VectorInput(n_classes))
@@ -186,7 +186,7 @@ def starcraft_perceiver(
     d_out:int=256, # numbers that come out for each
     **kwargs, # of `PerceiverIO`
 )->PerceiverIO: # takes units (B, M, d) and a mask
-    "Units of StarCraft II, a vector for each. Source: Perceiver IO, section 4.5 and appendix (32 latents); width and depth are ours"
+    "Units of StarCraft II, a vector for each. Source: Perceiver IO, its experiments on StarCraft II and their appendix (32 latents); width and depth are ours"
     return _io(SetInput(d), TokenwiseOutput(d, d_out), kwargs, n_latents=32, d_latent=256, n_blocks=1, n_layers=3, n_heads=8)
 
 # %% ../nbs/40_presets.ipynb #df5f4fbe
@@ -197,7 +197,7 @@ def audioset_perceiver_io(
     n_classes:int=527, # labels
     **kwargs, # of `PerceiverIO`
 )->PerceiverIO: # takes dict(audio=(B, 1, n_samples), video=(B, 3, *size))
-    "AudioSet from raw sound and video, one look. Source: Perceiver IO, section 4.6, for inputs and decoder; 512 latents of 512 channels and 12 layers are ours"
+    "AudioSet from raw sound and video, one look. Source: Perceiver IO, its experiments on AudioSet, for inputs and decoder; 512 latents of 512 channels and 12 layers are ours"
     doors = MultimodalInput(audio=AudioInput(n_samples, patch=128), video=VideoInput(size))
     return _io(doors, ClassOutput(n_classes, 512), kwargs, d_latent=512, n_blocks=1, n_layers=12)
 

@@ -33,7 +33,7 @@ def pad_sets(
 
 # %% ../nbs/23_sets.ipynb #4512e93d
 class SetInput(Input):
-    "Things (B, M, d) in no order as tokens: features, and places as Fourier features. Source: Perceiver, section 4.3 (points); Perceiver IO, section 4.5 (units)"
+    "Things (B, M, d) in no order as tokens: features, and places as Fourier features. Source: Perceiver, section 4.3 (points); Perceiver IO, its experiments on StarCraft II (units)"
     def __init__(self,
         d:int, # numbers of a thing, places among them
         n_place:int=0, # how many of them, the first, are a place in [-1, 1]

@@ -558,7 +558,7 @@ def flow_dls(
 
 # %% ../nbs/26_tasks.ipynb #06d91b77
 class SumLoss:
-    "A weighted sum of a loss for each named output. Source: Perceiver IO, section 4.4 and appendix on multimodal autoencoding"
+    "A weighted sum of a loss for each named output. Source: Perceiver IO, multimodal autoencoding and its appendix"
     def __init__(self,
         losses:dict, # {name: loss(pred, y)}, in the order of the targets
         weights:dict|None=None, # {name: number}; 1 for names that aren't in it
