@@ -251,11 +251,13 @@ def _run(run):
     for c in entries: c.source_shown = bool(source) and place(c)>=0
     return [*sorted(entries, key=place), *source]
 
-# %% ../nbs/91_docs.ipynb #395a8b38
+# %% ../nbs/91_docs.ipynb #922242ad
 def _mend(cell):
-    "Takes links to private names away, and quotes options that are not YAML"
+    "Takes away links to private names and links within links, and quotes options that are not YAML"
     import yaml
-    def unlink(s): return re.sub(r'\[(`[^`]+`)\]\(/[\w/]+\.html#(?:_|[\w.]+\._)[\w.]*\)', r'\1', s)
+    def unlink(s):
+        s = re.sub(r'\[\[(`[^`]+`)\]\([^)]*\)\]', r'[\1]', s)
+        return re.sub(r'\[(`[^`]+`)\]\(/[\w/]+\.html#(?:_|[\w.]+\._)[\w.]*\)', r'\1', s)
     def quote(m):
         try: yaml.safe_load(m[0][3:])
         except yaml.YAMLError: return m[1] + json.dumps(m[2], ensure_ascii=False)
@@ -646,7 +648,7 @@ def _bad_links(folder, facts, href, f):
         if to.startswith(('..','/')) or not (folder/to).is_file(): yield f'{link} leads nowhere'
         elif anchor and to in facts and anchor not in facts[to].ids: yield f'{link}: no such anchor on {to}'
 
-# %% ../nbs/91_docs.ipynb #6b780951
+# %% ../nbs/91_docs.ipynb #97ba1c89
 def _bad_content(f):
     "What is wrong with a page by itself"
     yield from (f'anchor {i} is there {f.ids.count(i)} times' for i in dict.fromkeys(f.ids) if f.ids.count(i)>1)
@@ -655,6 +657,8 @@ def _bad_content(f):
     yield from (f'cites {key} which is not in references.bib' for key in f.uncited)
     left = re.search(r'\$[^\s$][^$\n]*\$', f.dollars)
     if left: yield f'left as dollars: {left[0][:60]}'
+    left = re.search(r'\]\(/[^)\s]+\)', f.dollars)
+    if left: yield f'left as a link in brackets: {left[0][:60]}'
 
 # %% ../nbs/91_docs.ipynb #b8693fbd
 def find_browser()->str|None: # its path
