@@ -175,18 +175,24 @@ def test(self:SplitDataLoaders)->TfmdDL:
         with no_random(): self.loaders.append(self.get_test())
     return self.loaders[2]
 
-# %% ../nbs/10_data.ipynb #e61281d1
+# %% ../nbs/10_data.ipynb #c8d0fcae
 @patch
 @delegates(TfmdDL.__init__)
 def test_dl(self:SplitDataLoaders,
-    test_items:list, # images to predict: files, pictures or arrays
+    test_items:list, # images to predict: files, pictures or arrays; for arrays side by side, tuples of a sample's inputs
     rm_type_tfms=None, # see fastai
-    with_labels:bool=False, # the items are pairs (image, class number), or for folders files whose folder names the class
+    with_labels:bool=False, # the items are pairs (image, class number), for folders files whose folder names the class, for arrays inputs and targets
     **kwargs,
 )->TfmdDL: # gives (x,), or (x, y) with labels
-    "A loader of new images. Raises ValueError if one of them cannot be read"
-    if isinstance(self.valid_ds, ImageTensors): test_items = self.valid_ds.new(test_items, with_labels)
+    "A loader of new samples. Raises ValueError if one of them cannot be read"
+    if hasattr(self.valid_ds, 'new'): test_items = self.valid_ds.new(test_items, with_labels)
     return super(SplitDataLoaders, self).test_dl(test_items, rm_type_tfms, with_labels, **kwargs)
+
+# %% ../nbs/10_data.ipynb #e0ea44f9
+@patch
+def new_empty(self:SplitDataLoaders):
+    "Raises TypeError: `learn.export` calls it, and a pickled Learner is not written"
+    raise TypeError("learn.export writes a pickle, which runs code when it is read: use save_model(learn.model, folder) of perceivers.checkpoint, or save_run(learn, folder, settings) of perceivers.train for a folder that perceivers-predict reads")
 
 # %% ../nbs/10_data.ipynb #50975575
 def _checked(y, n, source):

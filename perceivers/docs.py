@@ -94,14 +94,14 @@ def _fields(cls):
         if isinstance(o, ast.AnnAssign):
             yield o.target.id, ast.unparse(o.annotation), ast.unparse(o.value) if o.value else '', lines[o.end_lineno-1].partition('# ')[2]
 
-# %% ../nbs/91_docs.ipynb #71009062
+# %% ../nbs/91_docs.ipynb #40538be4
 def _parameters(sym):
     "What a function or a class takes: name, type, default and meaning of each"
     if hasattr(sym, '_fields'): yield from _fields(sym); return
     if inspect.isclass(sym) and '__init__' not in vars(sym): return
     for name,p in docments(sym, full=True, returns=False, args_kwargs=True).items():
         stars = {p.kind.VAR_POSITIONAL:'*', p.kind.VAR_KEYWORD:'**'}.get(p.kind, '')
-        default = '' if p.default is inspect.Parameter.empty else getattr(p.default, '__name__', None) or repr(p.default)
+        default = '' if p.default is inspect.Parameter.empty else getattr(p.default, '__name__', None) or re.sub(r'<function ([\w.]+) at 0x\w+>', r'\1', repr(p.default))
         if name!='self': yield stars+name, _type(p.anno), default, p.docment or ''
 
 # %% ../nbs/91_docs.ipynb #7f55568e

@@ -95,11 +95,11 @@ def _hide(self:MultimodalInput, name, rows):
     chance = torch.full(rows.shape[:2], float(self.hide[name]), device=rows.device)
     return torch.where(chance.bernoulli().bool()[...,None], self.hidden[name].to(rows), rows)
 
-# %% ../nbs/25_multimodal.ipynb #71903c6b
+# %% ../nbs/25_multimodal.ipynb #86915de1
 def _join_masks(masks, counts):
     if all(m is None for m in masks): return None
     like = next(m for m in masks if m is not None)
-    return torch.cat([like.new_ones(len(like), n) if m is None else m for m,n in zip(masks, counts)], 1)
+    return torch.cat([like.new_ones((len(like), n)) if m is None else m for m,n in zip(masks, counts)], 1)
 
 # %% ../nbs/25_multimodal.ipynb #935609ba
 @patch

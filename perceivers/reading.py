@@ -98,9 +98,10 @@ def _draw_set(door:SetInput, xs, maps, n=16, titles=None, title=None):
     if door.n_place < 2: raise TypeError(f"things with n_place={door.n_place} have no place in a picture: at least 2 are needed")
     plot_point_attention(xs[0][:,:door.n_place], maps, n, titles, title)
 
-# %% ../nbs/27_reading.ipynb #784f4a03
+# %% ../nbs/27_reading.ipynb #37d84d30
 @draw_attention.register
 def _draw_parts(door:MultimodalInput, xs, maps, n=16, titles=None, title=None):
+    xs = xs[:len(door.inputs)] # what follows are masks
     tokens = door(*(x[None] for x in xs)).parts
     for x,(name,part),w in zip(xs, tokens.items(), maps.split([t.array().shape[1] for t in tokens.values()], -1)):
         draw_attention(door.inputs[name], (x,), w, n, titles, f"{title or ''} {name}: {w[:n].sum(-1).mean():.0%} of the weight")

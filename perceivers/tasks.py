@@ -21,7 +21,7 @@ from .data import SplitDataLoaders, TensorDL, cifar10_dls, digits_dls, find_data
 import matplotlib.pyplot as plt
 from fastai.vision.all import CrossEntropyLossFlat, ItemTransform, Path, TensorBase, default_device
 
-# %% ../nbs/26_tasks.ipynb #74c87834
+# %% ../nbs/26_tasks.ipynb #da5d3987
 class Arrays:
     "Arrays side by side: an item for a number, a batch for a list of numbers"
     split_idx = 1
@@ -33,7 +33,9 @@ class Arrays:
     )->None:
         sizes = {len(o) for o in arrays}
         if len(sizes) != 1: raise ValueError(f"arrays have {[len(o) for o in arrays]} rows: they must be as many")
-        self.arrays,self.n_inp,self.show,self.loss_func = arrays,n_inp,show,loss_func
+        self.arrays,self.n_inp,self.show,self.loss_func = arrays,n_inp,show or _no_show,loss_func
+
+def _no_show(*args, **kwargs): raise TypeError("nothing says how to draw a sample: give `arrays_dls` a function show(xs, ys, out, n)")
 
 # %% ../nbs/26_tasks.ipynb #19483470
 @patch
@@ -41,6 +43,19 @@ def __len__(self:Arrays)->int: return len(self.arrays[0])
 
 @patch
 def __getitem__(self:Arrays, i)->tuple: return tuple(o[i].as_subclass(TensorBase) for o in self.arrays)
+
+# %% ../nbs/26_tasks.ipynb #291fc68c
+@patch
+def new(self:Arrays,
+    items:list, # samples: tuples of arrays, one for each input; or the arrays themselves where there is one input
+    with_labels:bool=False, # targets follow the inputs
+)->Arrays: # of the same types
+    "New samples as a set like this one; raises ValueError for a sample with more or fewer arrays"
+    n = len(self.arrays) if with_labels else self.n_inp
+    rows = [o if isinstance(o, (tuple,list)) else (o,) for o in items]
+    if bad := [len(r) for r in rows if len(r)!=n]: raise ValueError(f"a sample has {bad[0]} arrays, must have {n}")
+    columns = (torch.stack([torch.as_tensor(r[i]).to(self.arrays[i].dtype) for r in rows]) for i in range(n))
+    return Arrays(*columns, n_inp=self.n_inp, show=self.show, loss_func=self.loss_func)
 
 # %% ../nbs/26_tasks.ipynb #a5e7b451
 class TaskDL(TensorDL):
@@ -85,24 +100,25 @@ def arrays_dls(
     part = lambda arrays: TaskDL(Arrays(*arrays, **kw), bs=bs, num_workers=0, device=device)
     return SplitDataLoaders(dl, part(valid), get_test=lambda: part(get_test()), device=device)
 
-# %% ../nbs/26_tasks.ipynb #58464050
+# %% ../nbs/26_tasks.ipynb #38509d08
 class TakesMask(nn.Module):
     "A model whose last input is its mask, as loaders give it"
     def __init__(self,
         model:nn.Module, # takes `mask` by name
+        name:str|None=None, # the door whose mask it is, where there are several side by side
     )->None:
         super().__init__()
-        self.model = model
+        self.model,self.name = model,name
         self.parts = getattr(model, 'parts', model.children) # for the splitter
 
-# %% ../nbs/26_tasks.ipynb #4b16753e
+# %% ../nbs/26_tasks.ipynb #750ed085
 @patch
 def forward(self:TakesMask,
     *xb:Tensor, # inputs, then a mask (B, M) bool
 )->Tensor: # what the model gives
     "The model's answer"
     *xb,mask = xb
-    return self.model(*xb, mask=mask)
+    return self.model(*xb, mask=mask if self.name is None else {self.name:mask})
 
 # %% ../nbs/26_tasks.ipynb #bd3698c7
 def written_dls()->SplitDataLoaders: # of images, see `mnist_dls`

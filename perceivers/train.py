@@ -7,7 +7,7 @@ __all__ = ['recipes', 'recipe', 'load_data', 'recipe_model', 'train_recipe', 'wr
            'save_run', 'perceivers_train', 'train_command', 'prepare_image', 'predict_image', 'perceivers_predict',
            'predict_command']
 
-# %% ../nbs/13_train.ipynb #c6076537
+# %% ../nbs/13_train.ipynb #cd4321cb
 import csv, json, os, random, re, sys, time, warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from fastcore.basics import patch
 from fastcore.script import call_parse, parse_cli
 from .checkpoint import load_model, save_model
-from .data import cifar100_dls, cifar10_dls, digits_dls, folder_dls, image_tensor, imagenette_dls, mnist_dls
+from .data import ImageTensors, cifar100_dls, cifar10_dls, digits_dls, folder_dls, image_tensor, imagenette_dls, mnist_dls
 from .inputs import ImageInput
 from fastai.vision.all import Callback, ClassificationInterpretation, CrossEntropyLossFlat, Flip, LabelSmoothingCrossEntropyFlat, accuracy, set_seed
 import perceivers.interpret # gives Learner.show_attention # chkstyle: ignore
@@ -158,11 +158,19 @@ def save_pictures(
         _draw(out, 'mistakes', lambda: interp.plot_top_losses(9, figsize=(8,8)))
         _draw(out, 'attention', learn.show_attention)
 
-# %% ../nbs/13_train.ipynb #b4c87742
+# %% ../nbs/13_train.ipynb #7973b50b
+def _ink_share(ds):
+    if not isinstance(ds, ImageTensors) or ds.x.shape[1]!=1: return 20/28
+    ink = ds.x[:2000,0] > 64
+    def extent(b): return torch.where(b.any(1), b.shape[1]-b.flip(1).int().argmax(1)-b.int().argmax(1), 0)
+    sides = torch.maximum(extent(ink.any(2)), extent(ink.any(1)))
+    return sides.median().item()/min(ds.x.shape[2:])
+
+# %% ../nbs/13_train.ipynb #0e243983
 def _run_settings(learn, run):
     norm = learn.dls.valid.after_batch[-1]
     stats = {k:getattr(norm, k).flatten().tolist() for k in ('mean','std')}
-    return {**run, **stats, 'vocab':list(map(str, learn.dls.vocab))}
+    return {**run, **stats, 'ink':_ink_share(learn.dls.train_ds), 'vocab':list(map(str, learn.dls.vocab))}
 
 # %% ../nbs/13_train.ipynb #c17c34ed
 def save_run(
@@ -222,7 +230,7 @@ def _run_folder(out, name, seed):
     out.mkdir(parents=True, exist_ok=True)
     return out
 
-# %% ../nbs/13_train.ipynb #cb79b822
+# %% ../nbs/13_train.ipynb #95a5fd32
 def _fit_and_save(name, r, dls, seed, out):
     start = time.time()
     learn = train_recipe(r, dls, seed, WriteMetrics(out/'metrics.csv'))
@@ -230,6 +238,7 @@ def _fit_and_save(name, r, dls, seed, out):
     with learn.no_bar(): valid = learn.validate()[1]
     save_run(learn, out, dict(data=name, seed=seed, minutes=round(minutes,1), valid_accuracy=valid, **r))
     print(f"{sum(p.numel() for p in learn.model.parameters()):,} parameters, {minutes:.1f} minutes, {out/'model.safetensors'}")
+    print(f"to label an image: perceivers-predict {out} IMAGE")
     print(f"valid accuracy {valid:.4f}")
     return learn
 
@@ -276,37 +285,38 @@ def _cut_ink(im):
     ys,xs = np.where(a > 64)
     return Image.fromarray(a[ys.min():ys.max()+1, xs.min():xs.max()+1]) if len(ys) else None
 
-# %% ../nbs/13_train.ipynb #d3d34dcb
-def _centred(im, size):
+# %% ../nbs/13_train.ipynb #7e0d5527
+def _centred(im, size, share):
     ink = _cut_ink(im)
     if ink is None: return im
-    scale = min(size)*20/28/max(ink.size)
+    scale = min(size)*share/max(ink.size)
     ink = ink.resize([max(1, round(n*scale)) for n in ink.size], Image.LANCZOS)
     w = np.asarray(ink, dtype=float)
     cy,cx = (w.sum(1)@np.arange(len(w))/w.sum(), w.sum(0)@np.arange(w.shape[1])/w.sum())
     page = Image.new('L', tuple(size)[::-1])
-    page.paste(ink, (round(size[1]/2-.5-cx), round(size[0]/2-.5-cy)))
+    page.paste(ink, [min(max(round(n/2-.5-c), 0), n-k) for n,c,k in zip(size[::-1], (cx,cy), ink.size)])
     return page
 
-# %% ../nbs/13_train.ipynb #096fb40a
-def _as_ink(im, size, done):
+# %% ../nbs/13_train.ipynb #2629eee1
+def _as_ink(im, size, done, share):
     if im.mode!='L': im = im.convert('L'); done.append('made grey')
     a = np.asarray(im)
     border = np.concatenate([a[0],a[-1],a[:,0],a[:,-1]])
     if np.median(border) > 127: im = ImageOps.invert(im); done.append('inverted')
-    if im.size[::-1]!=tuple(size): im = _centred(im, size); done.append('ink cut out and centred')
+    if im.size[::-1]!=tuple(size): im = _centred(im, size, share); done.append('ink cut out and centred')
     return im
 
-# %% ../nbs/13_train.ipynb #b3596cd7
+# %% ../nbs/13_train.ipynb #cecaf865
 def prepare_image(
     path:str|Path, # an image file
     size:tuple[int, int], # (H, W) that the model takes
     n_ch:int, # channels that the model takes
+    ink:float=20/28, # share of the square that ink takes in the training pictures, where these have one channel
 )->tuple[Tensor, list[str]]: # (n_ch, H, W) uint8, and what was done
     "An image file as a model takes it. Raises ValueError for what cannot be read, FileNotFoundError for what is not there"
     done = []
     im = _on_paper(_read_image(path), done)
-    if n_ch==1: im = _as_ink(im, size, done)
+    if n_ch==1: im = _as_ink(im, size, done, ink)
     if im.size[::-1]!=tuple(size): done.append(f'scaled from {im.height}×{im.width} to {size[0]}×{size[1]}')
     return image_tensor(im, size, n_ch),done
 
@@ -315,14 +325,14 @@ def _load_run(run):
     if not (run/'run.json').is_file(): raise FileNotFoundError(f"{run/'run.json'}: there is no such file, so {run} is not the folder of a run")
     return json.loads((run/'run.json').read_text(encoding='utf-8')),load_model(run)
 
-# %% ../nbs/13_train.ipynb #c3075b9f
+# %% ../nbs/13_train.ipynb #531d16af
 def predict_image(
     run:str|Path, # folder of a run
     path:str|Path, # an image file
 )->tuple[dict, list[str]]: # probability by class, likeliest first; and what was done to the image
     "What a saved run makes of an image; raises ValueError or FileNotFoundError, naming the file, for what cannot be read"
     settings,model = _load_run(Path(run))
-    img,done = prepare_image(path, model.inputs.size, model.inputs.n_ch)
+    img,done = prepare_image(path, model.inputs.size, model.inputs.n_ch, settings.get('ink', 20/28))
     mean,std = (torch.tensor(settings[k]).view(-1,1,1) for k in ('mean','std'))
     with torch.no_grad(): p = model(((img/255-mean)/std)[None]).softmax(-1)[0]
     return {settings['vocab'][i]:p[i].item() for i in p.argsort(descending=True).tolist()},done
