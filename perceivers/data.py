@@ -175,7 +175,7 @@ def test(self:SplitDataLoaders)->TfmdDL:
         with no_random(): self.loaders.append(self.get_test())
     return self.loaders[2]
 
-# %% ../nbs/10_data.ipynb #c8d0fcae
+# %% ../nbs/10_data.ipynb #28382304
 @patch
 @delegates(TfmdDL.__init__)
 def test_dl(self:SplitDataLoaders,
@@ -184,7 +184,8 @@ def test_dl(self:SplitDataLoaders,
     with_labels:bool=False, # the items are pairs (image, class number), for folders files whose folder names the class, for arrays inputs and targets
     **kwargs,
 )->TfmdDL: # gives (x,), or (x, y) with labels
-    "A loader of new samples. Raises ValueError if one of them cannot be read"
+    "A loader of new samples. Raises ValueError if there are none, or if one of them cannot be read"
+    if not len(test_items): raise ValueError("test_items is empty: at least one sample is needed")
     if hasattr(self.valid_ds, 'new'): test_items = self.valid_ds.new(test_items, with_labels)
     return super(SplitDataLoaders, self).test_dl(test_items, rm_type_tfms, with_labels, **kwargs)
 

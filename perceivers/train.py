@@ -158,13 +158,13 @@ def save_pictures(
         _draw(out, 'mistakes', lambda: interp.plot_top_losses(9, figsize=(8,8)))
         _draw(out, 'attention', learn.show_attention)
 
-# %% ../nbs/13_train.ipynb #7973b50b
+# %% ../nbs/13_train.ipynb #1c7fc03d
 def _ink_share(ds):
     if not isinstance(ds, ImageTensors) or ds.x.shape[1]!=1: return 20/28
     ink = ds.x[:2000,0] > 64
     def extent(b): return torch.where(b.any(1), b.shape[1]-b.flip(1).int().argmax(1)-b.int().argmax(1), 0)
     sides = torch.maximum(extent(ink.any(2)), extent(ink.any(1)))
-    return sides.median().item()/min(ds.x.shape[2:])
+    return sides.median().item()/min(ds.x.shape[2:]) or 20/28
 
 # %% ../nbs/13_train.ipynb #0e243983
 def _run_settings(learn, run):
@@ -285,11 +285,11 @@ def _cut_ink(im):
     ys,xs = np.where(a > 64)
     return Image.fromarray(a[ys.min():ys.max()+1, xs.min():xs.max()+1]) if len(ys) else None
 
-# %% ../nbs/13_train.ipynb #7e0d5527
+# %% ../nbs/13_train.ipynb #d2b7becf
 def _centred(im, size, share):
     ink = _cut_ink(im)
     if ink is None: return im
-    scale = min(size)*share/max(ink.size)
+    scale = min(min(size)*share/max(ink.size), size[0]/ink.height, size[1]/ink.width)
     ink = ink.resize([max(1, round(n*scale)) for n in ink.size], Image.LANCZOS)
     w = np.asarray(ink, dtype=float)
     cy,cx = (w.sum(1)@np.arange(len(w))/w.sum(), w.sum(0)@np.arange(w.shape[1])/w.sum())
