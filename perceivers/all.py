@@ -11,7 +11,7 @@ from fastai.vision.all import *
 from .models import *
 from .learner import *
 from .interpret import *
-from .train import *
+from .runs import *
 from .tasks import *
 from .reading import *
 

@@ -198,7 +198,7 @@ def check_export(
 
 # %% ../nbs/90_dev.ipynb #ecba616e
 def _cell_faults(nb):
-    "What is wrong with a notebook's cells that cleaning would not mend for good"
+    "What is wrong with a notebook's cells that cleaning would not fix for good"
     cells = json.loads(nb.read_text(encoding='utf-8'))['cells']
     ids = [c.get('id') for c in cells]
     for i,c in enumerate(cells):
@@ -312,7 +312,7 @@ def check_outputs(
 # %% ../nbs/90_dev.ipynb #b72e8fce
 @call_parse
 def perceivers_prepare()->None:
-    "Export, test, clean, make README.md anew, then check it all; the exit status is 1 if anything is left to mend"
+    "Export, test, clean, make README.md anew, then check it all; the exit status is 1 if anything is left to fix"
     steps,bad = ('nbdev-export', 'nbdev-test', 'nbdev-clean'),[]
     try: root,_ = repo_root(),[dev_tool(o) for o in (*steps, 'chkstyle')]
     except FileNotFoundError as e: sys.exit(str(e))
@@ -323,6 +323,6 @@ def perceivers_prepare()->None:
     if (root/'nbs/index.ipynb').is_file(): print(f'{write_readme(root).name}: made', flush=True)
     for check in (check_export, check_clean, check_readme, check_rooms, check_style):
         said = check(root)
-        print(f"{check.__name__}: {f'{len(said)} to mend' if said else 'fine'}", flush=True)
+        print(f"{check.__name__}: {f'{len(said)} to fix' if said else 'fine'}", flush=True)
         bad += said
     if bad: sys.exit('\n'.join(bad))

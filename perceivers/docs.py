@@ -207,13 +207,13 @@ def _constants(source):
 # %% ../nbs/91_docs.ipynb #49faed23
 @patch
 def begin(self:ReferenceEntries)->None:
-    "Orders and fills in the entries, and mends links and options"
+    "Orders and fills in the entries, and fixes links and options"
     from nbdev.processors import add_links
     names,cells = vars(import_module(f"{lib_name('.')}.{self.module}")) if self.module else {},self.nb.cells
     cells[:] = _entries_first(cells)
     for c in cells:
         if c.get('has_sd') or (c.cell_type=='code' and re.search(r'^show_doc\(', c.source, re.M)):
-            c.outputs = [dict(output_type='display_data', metadata={}, data={'text/markdown': _entry(c, names)})]
+            c.output = [dict(output_type='display_data', metadata={}, data={'text/markdown': _entry(c, names)})]
             add_links(c)
         _mend(c)
     _rename_sections(cells)
@@ -771,7 +771,7 @@ def perceivers_docs(
     check:bool=False, # check the site in `_docs`, and build none
     url:str='', # the site's address, for social cards
 )->None:
-    "Build the site into `_docs`, or check it; the exit status is 1 if anything is left to mend"
+    "Build the site into `_docs`, or check it; the exit status is 1 if anything is left to fix"
     root = repo_root()
     bad = [o for c in (check_order, check_references, check_sources) for o in c(root)]
     if check: bad += _checked(root/'_docs')

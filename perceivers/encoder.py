@@ -11,7 +11,7 @@ from torch import nn, Tensor
 from fastcore.basics import patch, store_attr
 from fastcore.meta import delegates
 from .position import Tokens
-from .blocks import CrossAttendBlock, LatentTransformer
+from .blocks import CrossAttentionBlock, LatentTransformer
 
 # %% ../nbs/04_encoder.ipynb #c1794e62
 def sharing_order(
@@ -29,15 +29,15 @@ def sharing_order(
 class _Parts(nn.Module):
     "What an encoder's parts are like inside"
     def __init__(self,
-        d_qk:int|None=None, # queries and keys of the cross-attends; None: d_in
-        d_v:int|None=None, # values of the cross-attends; None: d_qk
+        d_qk:int|None=None, # queries and keys of the cross-attentions; None: d_in
+        d_v:int|None=None, # values of the cross-attentions; None: d_qk
         widening:int=1, # channels inside each MLP, as a multiple of d_latent
-        cross_widening:int|None=None, # the same after the cross-attends; None: widening
-        self_qk:int|None=None, # queries and keys of the self-attends; None: d_latent
-        self_v:int|None=None, # values of the self-attends; None: self_qk
-        cross_residual:bool=True, # add what a cross-attend learned to the latents that asked
+        cross_widening:int|None=None, # the same after the cross-attentions; None: widening
+        d_self_qk__:int|None=None, # queries and keys of the self-attentions; None: d_latent
+        d_self_v__:int|None=None, # values of the self-attentions; None: d_self_qk__
+        cross_residual:bool=True, # add what a cross-attention learned to the latents that asked
         dropout:float=0., # chance that a weight, or a channel of an MLP's result, is dropped while training
-        absorb:str|None='auto', # how the cross-attends compute, see `CrossAttention`
+        absorb:str|None='auto', # how the cross-attentions compute, see `CrossAttention`
     )->None:
         super().__init__()
         store_attr()
@@ -46,12 +46,12 @@ class _Parts(nn.Module):
 @patch
 def _look(self:_Parts, d_latent, d_in, n_heads):
     width = self.cross_widening or self.widening
-    return CrossAttendBlock(d_latent, d_in, width, self.cross_residual, self.dropout, n_heads=n_heads, d_qk=self.d_qk, d_v=self.d_v, absorb=self.absorb)
+    return CrossAttentionBlock(d_latent, d_in, width, self.cross_residual, self.dropout, n_heads=n_heads, d_qk=self.d_qk, d_v=self.d_v, absorb=self.absorb)
 
 # %% ../nbs/04_encoder.ipynb #4e7023e8
 @patch
 def _think(self:_Parts, d_latent, n_layers, n_heads):
-    return LatentTransformer(d_latent, n_layers, widening=self.widening, dropout=self.dropout, n_heads=n_heads, d_qk=self.self_qk, d_v=self.self_v)
+    return LatentTransformer(d_latent, n_layers, widening=self.widening, dropout=self.dropout, n_heads=n_heads, d_qk=self.d_self_qk__, d_v=self.d_self_v__)
 
 # %% ../nbs/04_encoder.ipynb #6d33fecf
 class PerceiverEncoder(_Parts):
@@ -62,11 +62,11 @@ class PerceiverEncoder(_Parts):
         n_latents:int=512, # N
         d_latent:int=1024, # D
         n_blocks:int=8, # latent transformers, one after the other
-        n_layers:int=6, # self-attends in each
-        n_heads:int=8, # of the self-attends
-        n_cross_heads:int=1, # of the cross-attends
-        n_cross:int|None=None, # a cross-attend stands before each of the first `n_cross` blocks; None: before all
-        share_cross:str='later', # which cross-attends share weights: 'none', 'later' or 'all'
+        n_layers:int=6, # self-attentions in each
+        n_heads:int=8, # of the self-attentions
+        n_cross_heads:int=1, # of the cross-attentions
+        n_cross:int|None=None, # a cross-attention stands before each of the first `n_cross` blocks; None: before all
+        share_cross:str='later', # which cross-attentions share weights: 'none', 'later' or 'all'
         share_blocks:str='all', # which latent transformers do
         latent_std:float=0.02, # spread of the latents at the start
         **kwargs,

@@ -8,7 +8,7 @@ __all__ = []
 # %% ../nbs/42_models.ipynb #3d5ab8f7
 from .position import *
 from .attention import *
-from .cross_attention import *
+from .fast_attention import *
 from .blocks import *
 from .encoder import *
 from .inputs import *

@@ -71,7 +71,7 @@ class Tokens(NamedTuple):
     content: Tensor # (B, M, C0) what is there
     axes: tuple[Tensor, ...]|None = None # one (n_i, C1) table an axis, M the product of the n_i; None: no position apart from the content
     mask: Tensor|None = None # (B, M) bool, True where a token is real; None: all are
-    parts: dict|None = None # where several doors stand side by side: the tokens of each by name
+    parts: dict|None = None # where several adapters stand side by side: the tokens of each by name
 
 # %% ../nbs/00_position.ipynb #504dc469
 @patch(as_prop=True)

@@ -57,7 +57,7 @@ def perceiver_modelnet40(
     n_classes:int=40, # classes
     **kwargs, # of `Perceiver`
 )->Perceiver: # takes points (B, M, 3) from -1 to 1
-    "ModelNet40 from 2,000 points. Source: Perceiver, section 4.3 (64 bands up to a frequency of 1,120; two cross-attends, six self-attends each)"
+    "ModelNet40 from 2,000 points. Source: Perceiver, section 4.3 (64 bands up to a frequency of 1,120; two cross-attentions, six self-attentions each)"
     return Perceiver(SetInput(3, 3), n_classes, **{**dict(n_blocks=2), **kwargs})
 
 # %% ../nbs/40_presets.ipynb #4a3f7323
@@ -128,7 +128,7 @@ def vision_perceiver_conv(
 # %% ../nbs/40_presets.ipynb #b7e8cbe4
 def _language(max_len, d, given, **numbers):
     inp = TextInput(max_len, d)
-    fixed = dict(n_blocks=1, n_cross_heads=8, d_qk=256, self_qk=256, dec_heads=8, dec_qk=256, dec_v=d, dec_residual=False)
+    fixed = dict(n_blocks=1, n_cross_heads=8, d_qk=256, d_self_qk__=256, n_decoder_heads=8, d_decoder_qk=256, d_decoder_v=d, decoder_residual=False)
     return _io(inp, TextOutput(inp), given, **fixed, **numbers)
 
 # %% ../nbs/40_presets.ipynb #a2c136ed
@@ -139,7 +139,7 @@ def language_perceiver(
     **kwargs, # of `PerceiverIO`
 )->PerceiverIO: # 201,108,230 parameters
     "Masked language modelling over bytes, the base model. Source: Perceiver IO, section 4.1 and its table of language models; official configuration"
-    return _language(max_len, d, kwargs, n_latents=256, d_latent=1280, n_layers=26, d_v=1280, self_v=1280)
+    return _language(max_len, d, kwargs, n_latents=256, d_latent=1280, n_layers=26, d_v=1280, d_self_v__=1280)
 
 # %% ../nbs/40_presets.ipynb #65f8b29b
 @_preset
@@ -149,7 +149,7 @@ def language_perceiver_large(
     **kwargs, # of `PerceiverIO`
 )->PerceiverIO: # about 425 M parameters
     "The larger one, Perceiver IO++. Source: Perceiver IO, its table of language models (40 layers of width 1,536; 425 M parameters)"
-    return _language(max_len, d, kwargs, n_latents=256, d_latent=1536, n_layers=40, d_v=1536, self_v=1536)
+    return _language(max_len, d, kwargs, n_latents=256, d_latent=1536, n_layers=40, d_v=1536, d_self_v__=1536)
 
 # %% ../nbs/40_presets.ipynb #5b52d603
 @_preset
@@ -158,8 +158,8 @@ def optical_flow_perceiver(
     **kwargs, # of `PerceiverIO`
 )->PerceiverIO: # 41,057,134 parameters; takes frames (B, 2, 3, *size) or their neighbourhoods
     "Optical flow from two frames. Source: Perceiver IO, its experiments on optical flow and appendix H; official configuration"
-    door = FlowInput(size)
-    return _io(door, FlowOutput(door.d_out, size), kwargs, n_latents=2048, d_latent=512, n_blocks=1, n_layers=24, n_heads=16, dec_residual=False)
+    adapter = FlowInput(size)
+    return _io(adapter, FlowOutput(adapter.d_out, size), kwargs, n_latents=2048, d_latent=512, n_blocks=1, n_layers=24, n_heads=16, decoder_residual=False)
 
 # %% ../nbs/40_presets.ipynb #3de31baf
 @_preset
@@ -177,7 +177,7 @@ def multimodal_perceiver(
         image=VideoInput(size, patch=(1,4,4), n_bands=32, max_res=size), label=VectorInput(n_classes))
     outputs = MultimodalOutput(pad=2, d_out=d_out, audio=AudioOutput(n_samples, **sound),
         image=VideoOutput(size, patch=(1,1,1), n_bands=32, max_res=size), label=VectorOutput(n_classes, 1024))
-    return _io(inputs, outputs, kwargs, n_latents=784, d_latent=512, n_blocks=1, n_layers=8, dec_residual=False)
+    return _io(inputs, outputs, kwargs, n_latents=784, d_latent=512, n_blocks=1, n_layers=8, decoder_residual=False)
 
 # %% ../nbs/40_presets.ipynb #e954e40d
 @_preset
@@ -198,8 +198,8 @@ def audioset_perceiver_io(
     **kwargs, # of `PerceiverIO`
 )->PerceiverIO: # takes dict(audio=(B, 1, n_samples), video=(B, 3, *size))
     "AudioSet from raw sound and video, one look. Source: Perceiver IO, its experiments on AudioSet, for inputs and decoder; 512 latents of 512 channels and 12 layers are ours"
-    doors = MultimodalInput(audio=AudioInput(n_samples, patch=128), video=VideoInput(size))
-    return _io(doors, ClassOutput(n_classes, 512), kwargs, d_latent=512, n_blocks=1, n_layers=12)
+    adapters = MultimodalInput(audio=AudioInput(n_samples, patch=128), video=VideoInput(size))
+    return _io(adapters, ClassOutput(n_classes, 512), kwargs, d_latent=512, n_blocks=1, n_layers=12)
 
 # %% ../nbs/40_presets.ipynb #0017a2f3
 def list_presets(

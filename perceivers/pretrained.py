@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 import torch
 from torch import nn, Tensor
-from .checkpoint import _read, load_model, model_settings
+from .checkpoint import _read, load_checkpoint, model_settings
 from .inputs import AudioInput, ImageInput, VideoInput
 from .outputs import AudioOutput, ClassOutput, VectorOutput, VideoOutput
 from .perceiver_io import PerceiverIO
@@ -80,7 +80,7 @@ def _encoder_args(c):
     if c.get('hidden_act', 'gelu') != 'gelu': raise ValueError(f"hidden_act={c['hidden_act']!r}: the official models have 'gelu', and so do these")
     qk,v = c.get('qk_channels'),c.get('v_channels')
     return dict(n_latents=c['num_latents'], d_latent=c['d_latents'], n_blocks=c['num_blocks'], n_layers=c['num_self_attends_per_block'], n_heads=c['num_self_attention_heads'],
-                n_cross_heads=c['num_cross_attention_heads'], d_qk=qk or (c['d_latents'] if _asks(c) else None), d_v=v, self_qk=qk, self_v=v,
+                n_cross_heads=c['num_cross_attention_heads'], d_qk=qk or (c['d_latents'] if _asks(c) else None), d_v=v, d_self_qk__=qk, d_self_v__=v,
                 widening=c.get('self_attention_widening_factor', 1), cross_widening=c.get('cross_attention_widening_factor', 1), cross_residual=c.get('use_query_residual', True))
 
 # %% ../nbs/41_pretrained.ipynb #d4c4b5d5
@@ -96,7 +96,7 @@ def _square(c): return (c['image_size'],)*2 if isinstance(c['image_size'], int) 
 
 def _flow(c):
     n_query = 64 + 2*(2*64+1)
-    return optical_flow_perceiver(tuple(c['train_size']), dec_qk=n_query if _asks(c) else None, **_encoder_args(c))
+    return optical_flow_perceiver(tuple(c['train_size']), d_decoder_qk=n_query if _asks(c) else None, **_encoder_args(c))
 
 # %% ../nbs/41_pretrained.ipynb #632d07e2
 def _av_inputs(c):
@@ -112,13 +112,13 @@ def _av_outputs(c):
     outputs = MultimodalOutput(pad=2, d_out=c['output_num_channels'], label=VectorOutput(_n_labels(c), c.get('_label_trainable_num_channels', 1024)),
         audio=SamplesOutput(S, patch=c['samples_per_patch'], max_res=(S,), position=OpenFourierPosition(192, (S,))),
         image=FramesOutput(tuple(c['output_shape'][1:]), patch=(1,1,1), max_res=res, position=OpenFourierPosition(32, res)))
-    outputs.outputs = nn.ModuleDict({k:outputs.outputs[k] for k in ('audio','image','label')})
+    outputs.output = nn.ModuleDict({k:outputs.output[k] for k in ('audio','image','label')})
     return outputs
 
 # %% ../nbs/41_pretrained.ipynb #37809695
 def _multimodal(c):
     inputs,outputs = _av_inputs(c),_av_outputs(c)
-    return PerceiverIO(inputs, outputs, dec_qk=outputs.d_query if _asks(c) else None, dec_residual=False, **_encoder_args(c))
+    return PerceiverIO(inputs, outputs, d_decoder_qk=outputs.d_query if _asks(c) else None, decoder_residual=False, **_encoder_args(c))
 
 # %% ../nbs/41_pretrained.ipynb #34bb2e07
 _classes = {'PerceiverForMaskedLM':_masked_lm, 'PerceiverForSequenceClassification':_text_classifier,
@@ -132,41 +132,41 @@ def _pair(ours, theirs, kinds=('weight','bias')): return {f'{ours}.{w}':[f'{thei
 
 # %% ../nbs/41_pretrained.ipynb #aa7b0f3e
 def _block_names(ours, theirs, cross):
-    "Names of a cross- or self-attend's tensors: {ours: [theirs]}"
+    "Names of a cross- or self-attention's tensors: {ours: [theirs]}"
     s = f'{theirs}.attention.self'
-    names = {'attend.out':['attention.output.dense'], 'mlp.0':['layernorm'], 'mlp.1':['mlp.dense1'], 'mlp.3':['mlp.dense2']}
+    names = {'attention.out':['attention.output.dense'], 'mlp.0':['layernorm'], 'mlp.1':['mlp.dense1'], 'mlp.3':['mlp.dense2']}
     names = {k:[f'{theirs}.{o}' for o in v] for k,v in names.items()}
-    if cross: names |= {'attend.q_norm':[f'{s}.layernorm1'], 'attend.kv_norm':[f'{s}.layernorm2'], 'attend.q':[f'{s}.query'], 'attend.k':[f'{s}.key'], 'attend.v':[f'{s}.value']}
-    else: names |= {'attend.norm':[f'{s}.layernorm1'], 'attend.qkv':[f'{s}.query',f'{s}.key',f'{s}.value']}
+    if cross: names |= {'attention.q_norm':[f'{s}.layernorm1'], 'attention.kv_norm':[f'{s}.layernorm2'], 'attention.q':[f'{s}.query'], 'attention.k':[f'{s}.key'], 'attention.v':[f'{s}.value']}
+    else: names |= {'attend.norm':[f'{s}.layernorm1'], 'attention.qkv':[f'{s}.query',f'{s}.key',f'{s}.value']}
     return {f'{ours}.{k}.{w}':[f'{o}.{w}' for o in v] for k,v in names.items() for w in ('weight','bias')}
 
 # %% ../nbs/41_pretrained.ipynb #69419910
 def _stem_names(stem, pre):
     "Names of a stem's tensors, and of the positions that come with it: {ours: [theirs]}"
     if isinstance(stem, ConvStem):
-        return _pair('inputs.stem.0', f'{pre}.convnet.conv', ['weight']) | _pair('inputs.stem.1', f'{pre}.convnet.batchnorm', ['weight','bias','running_mean','running_var','num_batches_tracked'])
+        return _pair('input.stem.0', f'{pre}.convnet.conv', ['weight']) | _pair('input.stem.1', f'{pre}.convnet.batchnorm', ['weight','bias','running_mean','running_var','num_batches_tracked'])
     if not isinstance(stem, PointStem): return {}
-    table = {'inputs.position.position.table':[f'{pre}.position_embeddings.position_embeddings']}
-    return _pair('inputs.stem.linear', f'{pre}.convnet_1x1') | table | _pair('inputs.position.project', f'{pre}.positions_projection')
+    table = {'input.position.position.table':[f'{pre}.position_embeddings.position_embeddings']}
+    return _pair('input.stem.linear', f'{pre}.convnet_1x1') | table | _pair('input.position.project', f'{pre}.positions_projection')
 
 # %% ../nbs/41_pretrained.ipynb #393efaf7
-def _input_names(door):
-    "Names of an input door's tensors: {ours: [theirs]}"
+def _input_names(adapter):
+    "Names of an input adapter's tensors: {ours: [theirs]}"
     pre = 'perceiver.input_preprocessor'
-    if isinstance(door, TextInput): return {'inputs.embed.weight':[f'{pre}.embeddings.weight'], 'inputs.position.table':[f'{pre}.position_embeddings.weight']}
-    if isinstance(door, FlowInput): return _pair('inputs.stem.linear', f'{pre}.conv_after_patches')
-    if isinstance(door, MultimodalInput): return {f'inputs.{a}.{k}':[f'{pre}.{b}.{k}'] for a,b in (('tags','padding'),('hidden','mask')) for k in door.inputs}
-    return _stem_names(door.stem, pre)
+    if isinstance(adapter, TextInput): return {'input.embed.weight':[f'{pre}.embeddings.weight'], 'input.position.table':[f'{pre}.position_embeddings.weight']}
+    if isinstance(adapter, FlowInput): return _pair('input.stem.linear', f'{pre}.conv_after_patches')
+    if isinstance(adapter, MultimodalInput): return {f'input.{a}.{k}':[f'{pre}.{b}.{k}'] for a,b in (('tags','padding'),('hidden','mask')) for k in adapter.input}
+    return _stem_names(adapter.stem, pre)
 
 # %% ../nbs/41_pretrained.ipynb #085c5b4d
-def _output_names(door):
-    "Names of an output door's tensors: {ours: [theirs]}"
+def _output_names(adapter):
+    "Names of an output adapter's tensors: {ours: [theirs]}"
     dec,table = 'perceiver.decoder','output_position_encodings.position_embeddings'
-    if isinstance(door, TextOutput): return {'outputs.position.table':[f'{dec}.{table}'], 'outputs.bias':['embedding_decoder.bias']}
-    if isinstance(door, VectorOutput): return {'outputs.query.table':[f'{dec}.decoder.{table}']}
-    if not isinstance(door, MultimodalOutput): return {}
-    names = {'outputs.outputs.label.query.table':[f'{dec}.modalities.label.decoder.{table}']}
-    for k in door.outputs: names |= {f'outputs.tags.{k}':[f'{dec}.padding.{k}']} | _pair(f'outputs.heads.{k}', f'perceiver.output_postprocessor.modalities.{k}.classifier')
+    if isinstance(adapter, TextOutput): return {'output.position.table':[f'{dec}.{table}'], 'output.bias':['embedding_decoder.bias']}
+    if isinstance(adapter, VectorOutput): return {'output.query.table':[f'{dec}.decoder.{table}']}
+    if not isinstance(adapter, MultimodalOutput): return {}
+    names = {'output.output.label.query.table':[f'{dec}.modalities.label.decoder.{table}']}
+    for k in adapter.output: names |= {f'output.tags.{k}':[f'{dec}.padding.{k}']} | _pair(f'output.heads.{k}', f'perceiver.output_postprocessor.modalities.{k}.classifier')
     return names
 
 # %% ../nbs/41_pretrained.ipynb #2c5ddda1
@@ -174,12 +174,12 @@ def official_names(
     model:PerceiverIO, # one of the seven kinds that transformers has
 )->dict: # {our name: [their names]}, whose tensors, laid on top of each other, are ours
     "Which tensors of transformers' Perceiver are which of ours"
-    dec = 'perceiver.decoder' + ('' if isinstance(model.outputs, TextOutput) else '.decoder')
-    names = _input_names(model.inputs) | {'encoder.latents':['perceiver.embeddings.latents']} | _block_names('encoder.cross.0', 'perceiver.encoder.cross_attention', True)
+    dec = 'perceiver.decoder' + ('' if isinstance(model.output, TextOutput) else '.decoder')
+    names = _input_names(model.input) | {'encoder.latents':['perceiver.embeddings.latents']} | _block_names('encoder.cross.0', 'perceiver.encoder.cross_attention', True)
     for i in range(model.encoder.n_layers): names |= _block_names(f'encoder.blocks.0.{i}', f'perceiver.encoder.self_attends.{i}', False)
     names |= _block_names('decoder.cross', f'{dec}.decoding_cross_attention', True)
     if model.decoder.d_out is not None: names |= _pair('decoder.project', f'{dec}.final_layer')
-    return names | _output_names(model.outputs)
+    return names | _output_names(model.output)
 
 # %% ../nbs/41_pretrained.ipynb #258cb901
 def _check_names(names, state):
@@ -228,7 +228,7 @@ def from_transformers(
 # %% ../nbs/41_pretrained.ipynb #d3a644cf
 def _arch(m):
     "The class of transformers that could be the same"
-    i,o = m.inputs,m.outputs
+    i,o = m.input,m.output
     if isinstance(i, TextInput): return 'PerceiverForMaskedLM' if isinstance(o, TextOutput) else 'PerceiverForSequenceClassification'
     if isinstance(i, FlowInput): return 'PerceiverForOpticalFlow'
     if isinstance(i, MultimodalInput): return 'PerceiverForMultimodalAutoencoding'
@@ -239,21 +239,21 @@ def _arch(m):
 def _engine_config(e):
     "A configuration's numbers from an encoder"
     return dict(num_latents=e.n_latents, d_latents=e.d_latent, num_blocks=e.n_blocks, num_self_attends_per_block=e.n_layers, num_self_attention_heads=e.n_heads,
-        num_cross_attention_heads=e.n_cross_heads, qk_channels=e.self_qk, v_channels=e.self_v, cross_attention_shape_for_attention='q' if e.d_qk==e.d_latent and not e.self_qk else 'kv',
+        num_cross_attention_heads=e.n_cross_heads, qk_channels=e.d_self_qk__, v_channels=e.d_self_v__, cross_attention_shape_for_attention='q' if e.d_qk==e.d_latent and not e.d_self_qk__ else 'kv',
         self_attention_widening_factor=e.widening, cross_attention_widening_factor=e.cross_widening or e.widening, use_query_residual=e.cross_residual)
 
 # %% ../nbs/41_pretrained.ipynb #cef5b4aa
 def _av_config(i, o):
-    "The multimodal model's part of a configuration, from its doors"
-    if set(i.inputs) != {'audio','image','label'} or set(o.outputs) != set(i.inputs): raise ValueError(f"modalities {list(i.inputs)}: transformers has audio, image and label, in and out")
-    a,v = i.inputs['audio'],i.inputs['image']
-    return dict(num_frames=v.size[0], image_size=v.size[1], audio_samples_per_frame=a.n_samples//v.size[0], samples_per_patch=a.patch[0], output_shape=[1,*o.outputs['image'].size],
-                output_num_channels=o.d_out, num_labels=i.inputs['label'].d_out, _label_trainable_num_channels=o.outputs['label'].d_query)
+    "The multimodal model's part of a configuration, from its adapters"
+    if set(i.input) != {'audio','image','label'} or set(o.output) != set(i.input): raise ValueError(f"modalities {list(i.input)}: transformers has audio, image and label, in and out")
+    a,v = i.input['audio'],i.input['image']
+    return dict(num_frames=v.size[0], image_size=v.size[1], audio_samples_per_frame=a.n_samples//v.size[0], samples_per_patch=a.patch[0], output_shape=[1,*o.output['image'].size],
+                output_num_channels=o.d_out, num_labels=i.input['label'].d_out, _label_trainable_num_channels=o.output['label'].d_query)
 
 # %% ../nbs/41_pretrained.ipynb #a5e298e4
 def _config(m):
     "A configuration from a model's own numbers"
-    i,o = m.inputs,m.outputs
+    i,o = m.input,m.output
     c = _engine_config(m.encoder) | dict(attention_probs_dropout_prob=m.dropout, d_model=i.d_out)
     if isinstance(i, TextInput): c |= dict(vocab_size=i.n_symbols, max_position_embeddings=i.max_len)
     if isinstance(i, FlowInput): c |= dict(train_size=list(i.size))
@@ -272,9 +272,9 @@ def _same(model, other):
     "Raises ValueError where two models' settings differ, but for the size that Fourier positions take freely"
     layout = SamplesInput,FramesInput,SamplesOutput,FramesOutput,OpenFourierPosition
     a,b = (_numbers(model_settings(o, layout)) for o in (model, other))
-    free = isinstance(model.inputs, ImageInput) and not isinstance(model.inputs.stem, PointStem)
+    free = isinstance(model.input, ImageInput) and not isinstance(model.input.stem, PointStem)
     fills = {'cross_widening':a.get('.args.widening')}
-    differ = [f"{k[1:].replace('args.', '')}={a.get(k)}, there {b.get(k)}" for k in {**a, **b} if a.get(k, fills.get(k)) != b.get(k) and not (free and k=='.args.inputs.args.size')
+    differ = [f"{k[1:].replace('args.', '')}={a.get(k)}, there {b.get(k)}" for k in {**a, **b} if a.get(k, fills.get(k)) != b.get(k) and not (free and k=='.args.input.args.size')
               and not (k=='.args.cross_widening' and a.get(k) is None and b.get(k)==a['.args.widening'])]
     if differ: raise ValueError(f"transformers has no such model: {'; '.join(differ)}")
 
@@ -335,7 +335,7 @@ def _from_hub(name):
 
 # %% ../nbs/41_pretrained.ipynb #52238a22
 def load_pretrained(
-    name_or_path:str|Path, # an official checkpoint's name, or a folder: one of transformers, or one of `save_model`
+    name_or_path:str|Path, # an official checkpoint's name, or a folder: one of transformers, or one of `save_checkpoint`
     device:str|torch.device='cpu', # where to put it
 )->nn.Module: # in evaluation mode
     """A trained model, official or one's own
@@ -344,7 +344,7 @@ def load_pretrained(
     classes that are no Perceiver, and weights that do not fit."""
     folder = Path(name_or_path)
     if not folder.is_dir(): folder = _from_hub(str(name_or_path))
-    if (folder/'model.json').is_file(): return load_model(folder, device=device)
+    if (folder/'model.json').is_file(): return load_checkpoint(folder, device=device)
     config = _read(folder/'config.json', json.loads, 'JSON')
     arch = (config.get('architectures') or [None])[0]
     try: return from_official(arch, config, _official_weights(folder)).to(device)

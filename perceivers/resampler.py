@@ -115,7 +115,7 @@ def _listed(self:Resampler, x, mask):
 # %% ../nbs/30_resampler.ipynb #1670aabb
 @patch
 def forward(self:Resampler,
-    x:Tensor|Tokens, # (B, M, d), or frames (B, T, S, d), or a door's tokens
+    x:Tensor|Tokens, # (B, M, d), or frames (B, T, S, d), or a adapter's tokens
     mask:Tensor|None=None, # (B, M) or (B, T, S) bool, True where a feature is real
 )->Tensor: # (B, N, d)
     "As many tokens as there are latents; raises ValueError for other shapes, too many frames, or a mask of another shape"
