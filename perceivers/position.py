@@ -7,22 +7,106 @@ __all__ = ['grid_positions', 'fourier_bands', 'fourier_features', 'Tokens', 'Fou
            'ProjectedPosition', 'NoPosition']
 
 # %% ../nbs/00_position.ipynb #50243f2f
-import math
+import math, numbers
 from typing import NamedTuple
 import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
 from fastcore.basics import patch, store_attr
 
+# %% ../nbs/00_position.ipynb #chk0code
+def _short(value):
+    "A value as an error shows it: never more than a line"
+    text = f'{value.dtype} {tuple(value.shape)}' if isinstance(value, Tensor) else repr(value)
+    return text if len(text) <= 80 else text[:77] + '…'
+
+def check_int(
+    least:int, # smallest value that is allowed
+    most:int, # largest
+    /,
+    **values, # what was given, by the argument's name
+)->None:
+    "Raises TypeError for a value that is no whole number, ValueError for one out of range; both name the argument"
+    for name,v in values.items():
+        allowed = f"must be a whole number from {least} to {most}"
+        if isinstance(v, bool) or not isinstance(v, (numbers.Integral, torch.SymInt)):
+            raise TypeError(f"{name}={_short(v)}: {allowed}")
+        if not least <= v <= most: raise ValueError(f"{name}={_short(v)}: {allowed}")
+
+def check_real(
+    least:float, # smallest value that is allowed
+    most:float, # largest
+    /,
+    **values, # what was given, by the argument's name
+)->None:
+    "Raises TypeError for a value that is no real number, ValueError for one out of range or NaN; both name the argument"
+    for name,v in values.items():
+        allowed = f"must be a number from {least} to {most}"
+        if isinstance(v, bool) or not isinstance(v, numbers.Real): raise TypeError(f"{name}={_short(v)}: {allowed}")
+        if not least <= v <= most: raise ValueError(f"{name}={_short(v)}: {allowed}")
+
+def check_bool(
+    **values, # what was given, by the argument's name
+)->None:
+    "Raises TypeError, naming the argument, for a value that is neither True nor False"
+    for name,v in values.items():
+        if not isinstance(v, bool): raise TypeError(f"{name}={_short(v)}: must be True or False")
+
+def check_size(
+    size, # what was given: a whole number for each axis
+    d:int|None=None, # axes there must be; None: at least one
+    name:str='size', # the argument's name
+)->tuple[int, ...]: # the same as a tuple
+    "A grid's size. Raises TypeError for what is no tuple of whole numbers, ValueError for other axes or an axis without elements"
+    axes = 'each axis' if d is None else 'its one axis' if d==1 else f'each of its {d} axes'
+    example = ', '.join(['28']*(d or 2)) + (',' if d==1 else '')
+    allowed = f"must be a tuple with a whole number from 1 to {MAX_SIZE} for {axes}, such as ({example})"
+    if not isinstance(size, (tuple,list)): raise TypeError(f"{name}={_short(size)}: {allowed}")
+    if not size or d is not None and len(size) != d: raise ValueError(f"{name}={_short(tuple(size))}: {allowed}")
+    for n in size:
+        if isinstance(n, bool) or not isinstance(n, (numbers.Integral, torch.SymInt)):
+            raise TypeError(f"{name}={_short(tuple(size))}: {allowed}")
+        if not 1 <= n <= MAX_SIZE: raise ValueError(f"{name}={_short(tuple(size))}: {allowed}")
+    return tuple(size)
+
+def check_max_res(
+    max_res, # what was given: a number for each axis
+    d:int|None=None, # axes there must be; None: at least one
+)->tuple[float, ...]: # the same as a tuple
+    "The resolution that sets the highest frequency. Raises TypeError or ValueError for what is no tuple of numbers above 0"
+    allowed = f"must be a tuple with a number above 0 for each axis{f' ({d} of them)' if d else ''}, such as (224, 224)"
+    if not isinstance(max_res, (tuple,list)): raise TypeError(f"max_res={_short(max_res)}: {allowed}")
+    if not max_res or d is not None and len(max_res) != d: raise ValueError(f"max_res={_short(tuple(max_res))}: {allowed}")
+    for r in max_res: check_real(1e-3, MAX_SIZE, max_res=r)
+    return tuple(max_res)
+
+def check_float(
+    x, # what was given
+    name:str, # the argument's name
+)->None:
+    "Raises TypeError for what is no tensor, ValueError for a tensor of whole numbers; both name the argument"
+    if not isinstance(x, Tensor): raise TypeError(f"{name}={_short(x)}: must be a tensor")
+    if not x.is_floating_point():
+        raise ValueError(f"{name} is {x.dtype} {tuple(x.shape)}: must be of a floating type, such as {name}.float()/255 for bytes")
+
+def graph_mode()->bool: # True under torch.compile, torch.export, torch.jit.trace and torch.func
+    "Whether operations are being recorded or transformed, so that values of tensors cannot be read"
+    if torch.compiler.is_compiling() or torch.jit.is_tracing(): return True
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+MAX_SIZE = 2**31 # elements on an axis
+MAX_COUNT = 2**24 # latents, tokens of a table, channels
+MAX_KEPT = 2**25 # elements of the position tables that a module keeps: 128 MiB in float32
+
 # %% ../nbs/00_position.ipynb #5481c054
 def grid_positions(
     size:tuple[int, ...], # (d,) elements on each axis
     dtype:torch.dtype=torch.float32, # type of the result
 )->Tensor: # (M, d) with M the product of `size`; the last axis varies fastest
-    """Every place of a grid, from -1 to 1 inclusive on each axis
+    """Every position of a grid, from -1 to 1 inclusive on each axis
 
-    Source: Perceiver, section 3.2; Perceiver IO, appendix on position encodings."""
-    if not size or min(size) < 1: raise ValueError(f"size={tuple(size)}: every axis needs at least one element")
+    Raises TypeError or ValueError for a `size` that is none. Source: Perceiver, section 3.2; Perceiver IO, appendix on position encodings."""
+    size = check_size(size)
     axes = [torch.linspace(-1, 1, n, dtype=dtype) for n in size]
     return torch.stack(torch.meshgrid(*axes, indexing='ij'), -1).flatten(0, -2)
 
@@ -34,36 +118,38 @@ def fourier_bands(
 )->Tensor: # (n_bands,) float64, from 1 to `max_res`/2
     """The frequencies of one axis, evenly spaced up to Nyquist's
 
-    Source: Perceiver, section 3.2. Logarithmic spacing is a variant of NeRF's kind, which the paper compares and does not choose."""
-    if n_bands < 1: raise ValueError(f"n_bands={n_bands}: at least one band is needed")
-    if max_res <= 0: raise ValueError(f"max_res={max_res}: must be above 0")
+    Raises TypeError or ValueError for less than one band or a `max_res` that is not above 0. Source: Perceiver, section 3.2. Logarithmic spacing is a variant of NeRF's kind, which the paper compares and does not choose."""
+    check_int(1, MAX_COUNT, n_bands=n_bands)
+    check_real(1e-3, MAX_SIZE, max_res=max_res)
     top = max_res/2
     if log_bands: return torch.logspace(0, math.log2(top), n_bands, base=2, dtype=torch.float64)
     return torch.linspace(1, top, n_bands, dtype=torch.float64)
 
 # %% ../nbs/00_position.ipynb #bbcc3394
 def _angles(pos, n_bands, max_res, log_bands):
-    "Angles (..., d*n_bands) of places `pos` (..., d): axis by axis, the bands within"
-    if pos.shape[-1] != len(max_res):
-        raise ValueError(f"max_res={tuple(max_res)} has {len(max_res)} axes, pos has {pos.shape[-1]}: they must be as many")
+    "Angles (..., d*n_bands) of positions `pos` (..., d): axis by axis, the bands within; in float32 or better"
+    check_float(pos, 'pos')
+    if not pos.ndim or pos.shape[-1] != len(max_res):
+        raise ValueError(f"max_res={tuple(max_res)} has {len(max_res)} axes, pos is {tuple(pos.shape)}: its last axis must have as many")
+    pos = pos.to(torch.promote_types(pos.dtype, torch.float32))
     bands = torch.stack([fourier_bands(n_bands, r, log_bands) for r in max_res]).to(pos)
     return (math.pi*pos[...,None]*bands).flatten(-2)
 
 # %% ../nbs/00_position.ipynb #eb9329c5
 def fourier_features(
-    pos:Tensor, # (..., d) places in [-1, 1]
+    pos:Tensor, # (..., d) positions in [-1, 1]
     n_bands:int, # frequencies on each axis
     max_res:tuple[float, ...], # (d,) pixels on each axis; the top frequency is half of it
-    with_position:bool=True, # the places themselves as the first d channels
+    with_position:bool=True, # the positions themselves as the first d channels
     sine_only:bool=False, # no cosines
     log_bands:bool=False, # bands evenly spaced in the logarithm
-)->Tensor: # (..., C) with C = d*(2*n_bands+1), or fewer when parts are left out
-    """Places as sines and cosines of evenly spaced frequencies
+)->Tensor: # (..., C) with C = d*(2*n_bands+1), or fewer when some are left out; of the type of `pos`
+    """Positions as sines and cosines of evenly spaced frequencies
 
-    Raises ValueError when `max_res` and `pos` have different numbers of axes. Source: Perceiver, section 3.2."""
-    angle = _angles(pos, n_bands, max_res, log_bands)
-    parts = [pos]*with_position + [angle.sin()] + [angle.cos()]*(not sine_only)
-    return torch.cat(parts, -1)
+    Raises ValueError when `max_res` and `pos` have different numbers of axes, or `pos` holds whole numbers. Source: Perceiver, section 3.2."""
+    angle = _angles(pos, n_bands, check_max_res(max_res), log_bands)
+    channels = [pos.to(angle)]*with_position + [angle.sin()] + [angle.cos()]*(not sine_only)
+    return torch.cat(channels, -1).to(pos.dtype)
 
 # %% ../nbs/00_position.ipynb #40837d19
 class Tokens(NamedTuple):
@@ -71,13 +157,13 @@ class Tokens(NamedTuple):
     content: Tensor # (B, M, C0) what is there
     axes: tuple[Tensor, ...]|None = None # one (n_i, C1) table an axis, M the product of the n_i; None: no position apart from the content
     mask: Tensor|None = None # (B, M) bool, True where a token is real; None: all are
-    parts: dict|None = None # where several adapters stand side by side: the tokens of each by name
+    named: dict|None = None # where several adapters stand side by side: the tokens of each by name
 
 # %% ../nbs/00_position.ipynb #504dc469
 @patch(as_prop=True)
 def grid(self:Tokens)->tuple[int, ...]: # (d,) tokens on each axis
     "The grid's size, or M alone where there are no axes"
-    return tuple(map(len, self.axes)) if self.axes else (self.content.shape[1],)
+    return tuple(t.shape[0] for t in self.axes) if self.axes else (self.content.shape[1],)
 
 # %% ../nbs/00_position.ipynb #ff3e26f5
 @patch
@@ -92,75 +178,99 @@ def position(self:Tokens)->Tensor: # (M, C1)
 def array(self:Tokens)->Tensor: # (B, M, C0+C1)
     "The whole input as one array, content before position"
     if not self.axes: return self.content
-    return torch.cat([self.content, self.position().to(self.content).expand(len(self.content), -1, -1)], -1)
+    return torch.cat([self.content, self.position().to(self.content).expand(self.content.shape[0], -1, -1)], -1)
 
 # %% ../nbs/00_position.ipynb #2e29a192
 class FourierPosition(nn.Module):
-    "Positions as Fourier features, for any places and any grid. Source: Perceiver, section 3.2"
+    "Positions as Fourier features, for any positions and any grid. Source: Perceiver, section 3.2"
     def __init__(self,
         n_bands:int, # frequencies on each axis
         max_res:tuple[float, ...], # (d,) pixels on each axis; the top frequency is half of it
-        with_position:bool=True, # the places themselves as the first d channels
+        with_position:bool=True, # the positions themselves as the first d channels
         sine_only:bool=False, # no cosines
         log_bands:bool=False, # bands evenly spaced in the logarithm
+        size:tuple[int, ...]|None=None, # (d,) the grid that runs from -1 to 1, whatever grid comes; None: the one that comes
     )->None:
         super().__init__()
-        max_res = tuple(max_res)
+        check_int(1, MAX_COUNT, n_bands=n_bands)
+        check_bool(with_position=with_position, sine_only=sine_only, log_bands=log_bands)
+        max_res = check_max_res(max_res)
+        size = None if size is None else check_size(size, len(max_res))
         store_attr()
-        self.d_out = len(self(torch.zeros(len(max_res)))) # C1, the width of a position
-        self.grid = None
-        self.register_buffer('_like', torch.empty(0), persistent=False)
+        self.d_out = len(max_res)*(with_position + n_bands*(1 if sine_only else 2)) # C1, the width of a position
+        self.register_buffer('_like', torch.empty(0), persistent=False) # has the module's device and type
+        self._tables = {} # of the grids that were asked for: nothing but a cache
+
+    def extra_repr(self)->str: # the settings
+        "What `print` shows"
+        return f'n_bands={self.n_bands}, max_res={self.max_res}, d_out={self.d_out}' + ('' if self.size is None else f', size={self.size}')
+
+    def __getstate__(self)->dict: # all but the cache, for copies and pickles
+        "The module without its tables"
+        return {**self.__dict__, '_tables':{}}
 
 # %% ../nbs/00_position.ipynb #3e6fa87b
 @patch
 def forward(self:FourierPosition,
-    pos:Tensor, # (..., d) places in [-1, 1]
+    pos:Tensor, # (..., d) positions in [-1, 1]
 )->Tensor: # (..., d_out)
-    "The encoding of any places"
+    "The encoding of any positions; raises ValueError for another number of axes, or whole numbers"
     return fourier_features(pos, self.n_bands, self.max_res, self.with_position, self.sine_only, self.log_bands)
 
 # %% ../nbs/00_position.ipynb #487dc0b5
 @patch
 def _owner(self:FourierPosition):
     "The axis (d_out,) that each channel belongs to"
-    axis = torch.arange(len(self.max_res))
+    axis = torch.arange(len(self.max_res), device=self._like.device)
     waves = axis.repeat_interleave(self.n_bands)
     return torch.cat([axis]*self.with_position + [waves] + [waves]*(not self.sine_only))
 
 # %% ../nbs/00_position.ipynb #9d8fda50
 @patch
-def _places(self:FourierPosition, n): return grid_positions((n,), torch.float64)[:,0]
+def line(self:FourierPosition,
+    axis:int, # which axis
+    n:int, # elements on it
+)->Tensor: # (n,) float64
+    "The positions along one axis of a grid: from -1 to 1, or in steps of `size`"
+    last = (n if self.size is None else self.size[axis]) - 1
+    return torch.arange(n, dtype=torch.float64, device=self._like.device)*2/torch.sym_max(last, 1) - 1
 
 @patch
 def _table(self:FourierPosition, axis, n):
-    pos = torch.zeros(n, len(self.max_res), dtype=torch.float64)
-    pos[:,axis] = self._places(n)
-    return self(pos) * (self._owner()==axis)
+    "The encoding of axis `axis` alone: (n, d_out), zero in the channels of the other axes"
+    only = torch.arange(len(self.max_res), device=self._like.device)==axis
+    return self(self.line(axis, n)[:,None]*only) * (self._owner()==axis)
 
 # %% ../nbs/00_position.ipynb #75e824e8
 @patch
 def axes(self:FourierPosition,
     grid:tuple[int, ...], # (d,) elements on each axis
 )->tuple[Tensor, ...]: # d tables (n_i, d_out)
-    "One table an axis, whose rows add up to the encoding of every place of the grid; raises ValueError on another number of axes"
+    "One table an axis, whose rows add up to the encoding of every position of the grid; raises ValueError on another number of axes"
     grid,d = tuple(grid),len(self.max_res)
     if len(grid) != d: raise ValueError(f"grid={grid} has {len(grid)} axes, max_res={self.max_res} has {d}: they must be as many")
-    if grid != self.grid:
-        for i,n in enumerate(grid): self.register_buffer(f'_table{i}', self._table(i, n).to(self._like), persistent=False)
-        self.grid = grid
-    return tuple(getattr(self, f'_table{i}') for i in range(d))
+    if graph_mode(): return tuple(self._table(i, n).to(self._like) for i,n in enumerate(grid))
+    key = grid,self._like.device,self._like.dtype
+    tables = self._tables.get(key)
+    if tables is None:
+        with torch.inference_mode(False), torch.no_grad():
+            tables = tuple(self._table(i, n).to(self._like) for i,n in enumerate(grid))
+        kept = sum(t.numel() for o in self._tables.values() for t in o) + sum(t.numel() for t in tables)
+        self._tables = {**(self._tables if kept <= MAX_KEPT else {}), key:tables} # in one assignment, for other threads
+    return tables
 
 # %% ../nbs/00_position.ipynb #e2cde2e1
 class LearnedPosition(nn.Module):
-    "Positions as a table of weights. Source: Perceiver, section 3.2 and table 5; Perceiver IO, section 4"
+    "Positions as a table of parameters. Source: Perceiver, section 3.2 and table 5; Perceiver IO, section 4"
     def __init__(self,
         size:tuple[int, ...], # (d,) elements on each axis
         d_out:int, # C1, channels of a position
         std:float=0.02, # spread of the start
     )->None:
         super().__init__()
-        size = tuple(size)
-        if not size or min(size) < 1: raise ValueError(f"size={size}: every axis needs at least one element")
+        size = check_size(size)
+        check_int(1, MAX_COUNT, d_out=d_out)
+        check_real(1e-12, 1e6, std=std)
         store_attr()
         self.table = nn.Parameter(torch.empty(math.prod(size), d_out))
         nn.init.trunc_normal_(self.table, std=std, a=-2*std, b=2*std)
@@ -187,7 +297,7 @@ def resize(self:LearnedPosition,
     size:tuple[int, ...], # (d,) elements on each axis of the new grid
 )->LearnedPosition: # new, of the same width
     "These positions interpolated to another grid; raises ValueError on another number of axes"
-    if len(size) != len(self.size): raise ValueError(f"size={tuple(size)} must have {len(self.size)} axes, as {self.size} has")
+    size = check_size(size, len(self.size))
     res = LearnedPosition(size, self.d_out, self.std).to(self.table)
     t = self.table.detach().view(*self.size, -1)
     for i,n in enumerate(size): t = _stretch(t, i, n)
@@ -202,6 +312,9 @@ class ProjectedPosition(nn.Module):
         d_out:int, # C1, channels of a position from now on
     )->None:
         super().__init__()
+        check_int(1, MAX_COUNT, d_out=d_out)
+        if not hasattr(position, 'axes') or not getattr(position, 'd_out', 0):
+            raise TypeError(f"position={_short(position)}: must be a module with `d_out` above 0 and `axes(grid)`")
         store_attr()
         self.project = nn.Linear(position.d_out, d_out)
 
