@@ -687,7 +687,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'perceivers.runs._as_ink': ('runs.html#_as_ink', 'perceivers/runs.py'),
                                  'perceivers.runs._centred': ('runs.html#_centred', 'perceivers/runs.py'),
                                  'perceivers.runs._check_device': ('runs.html#_check_device', 'perceivers/runs.py'),
-                                 'perceivers.runs._check_numbers': ('runs.html#_check_numbers', 'perceivers/runs.py'),
+                                 'perceivers.runs._check_values': ('runs.html#_check_values', 'perceivers/runs.py'),
                                  'perceivers.runs._command': ('runs.html#_command', 'perceivers/runs.py'),
                                  'perceivers.runs._cut_ink': ('runs.html#_cut_ink', 'perceivers/runs.py'),
                                  'perceivers.runs._draw': ('runs.html#_draw', 'perceivers/runs.py'),
