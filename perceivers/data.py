@@ -290,7 +290,8 @@ def _fetch_mnist():
     finally: socket.setdefaulttimeout(old)
 
 # %% ../nbs/20_data.ipynb #5e4e686d
-def _roots(path):
+def data_roots(path):
+    "The folders in which data is searched for: `path` alone, or `PERCEIVERS_DATA` and fastai's"
     if path: return (yield Path(path).expanduser())
     if env := os.environ.get('PERCEIVERS_DATA'): yield Path(env).expanduser()
     yield from map(fastai_path, ('data','archive'))
@@ -298,9 +299,9 @@ def _roots(path):
 # %% ../nbs/20_data.ipynb #4a08c2d2
 def _on_disk(names, path):
     "The first folder of `names` that is there, unpacked if need be; None if there is none"
-    for root,name in ((r,n) for r in _roots(path) for n in names):
+    for root,name in ((r,n) for r in data_roots(path) for n in names):
         if (root/name).is_dir(): return root/name
-    for root,(name,archive) in itertools.product(_roots(path), names.items()):
+    for root,(name,archive) in itertools.product(data_roots(path), names.items()):
         if archive and (root/archive).is_file(): return _unpack(root/archive, name)
 
 # %% ../nbs/20_data.ipynb #9fc4ab09
@@ -316,7 +317,7 @@ def find_data(
         return fetch()
     except (OSError, RuntimeError, HTTPException) as e:
         what = ' or '.join(o for o in (*names, *names.values()) if o)
-        raise FileNotFoundError(f"found no {what} in {', '.join(map(str, _roots(path)))}, and no download: {' '.join(str(e).split())}. Put it into a folder and name that in PERCEIVERS_DATA") from e
+        raise FileNotFoundError(f"found no {what} in {', '.join(map(str, data_roots(path)))}, and no download: {' '.join(str(e).split())}. Put it into a folder and name that in PERCEIVERS_DATA") from e
 
 # %% ../nbs/20_data.ipynb #8226aa99
 def _idx_shape(data):
