@@ -23,13 +23,13 @@ banned = {
     'but for':         r'but for',
     'valid part':      r'(?:valid|validation|test|training|train) parts?',
     'valid accuracy':  r'valid accurac(?:y|ies)'}
-# Where a banned word is the usual one. Each pattern must hold the whole phrase, and is compared with the text around the word.
+# Phrases in which a banned word is the usual one, and why.
 allowed = {
     r'look(?:s|ed|ing)?[-\s_]ups?': "to find in a table: everybody's word",
     r'look[-\s_]ahead':              "the optimizer of that name"}
-# Good English in one sense and not in another, so they are counted, and read by a person. "Save" and "for" are counted where
-# they seem to mean except and because.
-verb = r"(?:is|are|was|were|has|have|had|can|cannot|can't|could|will|would|does|do|did|may|must|needs?|gives?|takes?|makes?)"
+# Good English in one sense and not in another, so they are counted, and read by a person.
+# "Save" and "for" are counted where they seem to mean except and because.
+verb = r"(?:is|are|was|were|has|have|had|can|cannot|could|will|would|does|do|did|may|must|needs?|gives?|takes?|makes?)"
 ambiguous = {
     'number':   r'numbers?',
     'part':     r'parts?',
@@ -38,7 +38,7 @@ ambiguous = {
     'scores':   r'scores?',
     'ask':      r'ask(?:s|ed|ing)?',
     'answer':   r'answer(?:s|ed|ing)?',
-    'save':     r"\bsave (?:for|that|where|when)\b|\b(?:all|none|nothing|everything) save\b|(?<=, )save (?:the|an?|its)\b",
+    'save':     r"\bsave (?:for|that|where)\b|\b(?:all|none|nothing|everything) save\b|(?<=, )save (?:the|an?|its)\b",
     ', for':    rf"(?<=[,;:] )for (?:it|they|there|that|this|these|we|you|nothing|(?:\w+ ){{1,4}}?{verb})(?= )"}
 
 class Text(NamedTuple):
@@ -72,8 +72,8 @@ def hits(
     free = [m.span() for o in allowed_patterns for m in o.finditer(text)]
     for name,p in patterns.items():
         for m in p.finditer(text):
-            if not any(a <= m.start() and m.end() <= b for a,b in free):
-                res.append((name, text.count('\n', 0, m.start()), m[0]))
+            usual = any(a <= m.start() and m.end() <= b for a,b in free)
+            if not usual: res.append((name, text.count('\n', 0, m.start()), m[0]))
     return sorted(res, key=lambda o: o[1])
 
 def docstring_lines(
@@ -90,12 +90,14 @@ def python_texts(
 )->list[Text]: # in order
     "Identifiers, strings and comments of a source; as far as it can be read, where it is not valid Python"
     res,docs = [],docstring_lines(source)
-    strings = {tokenize.STRING} | {getattr(tokenize, o) for o in ('FSTRING_MIDDLE','TSTRING_MIDDLE') if hasattr(tokenize, o)}
+    strings = tokenize.STRING,getattr(tokenize, 'FSTRING_MIDDLE', None) # the second from Python 3.12 on
     try:
         for t in tokenize.generate_tokens(io.StringIO(source).readline):
             if t.type==tokenize.NAME: res.append(Text(t.start[0], t.string, 'name'))
             elif t.type==tokenize.COMMENT: res.append(Text(t.start[0], t.string, 'comment'))
-            elif t.type in strings: res.append(Text(t.start[0], t.string, 'docstring' if t.start[0] in docs else 'string'))
+            elif t.type in strings:
+                kind = 'docstring' if t.start[0] in docs else 'string'
+                res.append(Text(t.start[0], t.string, kind))
     except (tokenize.TokenError, IndentationError, SyntaxError): pass
     return res
 
@@ -147,7 +149,9 @@ def page_table()->str: # markdown, a row a notebook
     rows = [(k, *(v[o] for o in names)) for k,v in pages.items()]
     rows.append(('total', *(sum(v[o] for v in pages.values()) for o in names)))
     wide = [max(len(str(r[i])) for r in [('page', *names), *rows]) for i in range(len(names)+1)]
-    def line(row): return '| ' + ' | '.join([f'{row[0]:{wide[0]}}', *(f'{o:>{w}}' for o,w in zip(row[1:], wide[1:]))]) + ' |'
+    def line(row):
+        cells = [f'{row[0]:{wide[0]}}'] + [f'{o:>{w}}' for o,w in zip(row[1:], wide[1:])]
+        return '| ' + ' | '.join(cells) + ' |'
     return '\n'.join([line(('page', *names)), line(['-'*w for w in wide]), *map(line, rows)])
 
 def main()->int: # exit status
