@@ -157,7 +157,7 @@ def param_grads(
     call=None, # what is called; None: the model
 )->dict[str, Tensor]: # by name; zeros for a parameter that has no influence
     "Gradients of the loss in all parameters"
-    params,y = dict(model.named_parameters()),(call or model)(*args)
+    params,y = dict(model.named_parameters()),(model if call is None else call)(*args)
     found = torch.autograd.grad(loss(y), list(params.values()), allow_unused=True, materialize_grads=True)
     return dict(zip(params, found))
 
