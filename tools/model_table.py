@@ -397,7 +397,8 @@ def main()->int: # exit status
     for r in rows: print(f'| {r} | ' + ' | '.join(cells[r,c].text.replace('|', '\\|') for c in columns) + ' |')
     errors = {}
     for (r,c),cell in cells.items():
-        if not cell.good: errors.setdefault((r, cell.error[:1500]), []).append(c)
+        text = cell.error if len(cell.error) <= 1600 else f'{cell.error[:800]}\n…\n{cell.error[-800:]}'
+        if not cell.good: errors.setdefault((r, text), []).append(c)
     for (r,error),found in errors.items(): print(f"\n{r} × {', '.join(found)}:\n{error}")
     bad = sum(not cell.good for cell in cells.values())
     slowest = ', '.join(f'{c} {sum(cells[r,c].seconds for r in rows):.0f} s' for c in columns)
