@@ -662,12 +662,13 @@ def make_case(
             slot.call.keywords.append(ast.keyword('nonsense', ast.Constant(1)))
             continue
         value = expand(new_value(slot, rng, deep and slot.depth > 0))
-        if must_be_refused(slot, value): refuse.append(f'{slot.name}={value}')
         node = ast.parse(value, mode='eval').body
+        if must_be_refused(slot, value): refuse.append((node, f'{slot.name}={value}'))
         if slot.at is None: slot.call.keywords.append(ast.keyword(slot.name, node))
         elif isinstance(slot.at, int): slot.call.args[slot.at] = node
         else: slot.at.value = node
-    return Case(row, ast.unparse(tree), rng.random() < 0.7, ', '.join(refuse))
+    kept = list(ast.walk(tree)) # a second change can take the first one's call away
+    return Case(row, ast.unparse(tree), rng.random() < 0.7, ', '.join(o for node,o in refuse if node in kept))
 
 # ---- What became of a call.
 class Result(NamedTuple):
