@@ -27,14 +27,15 @@ def check_picture(
 
 # %% ../nbs/07_stems.ipynb #84660ce9
 class ConvStem(nn.Sequential):
-    "A convolution and a pooling, each in steps of two: a quarter of the picture's size. Source: Perceiver IO, section on ImageNet and its appendix"
+    "A convolution and a pooling, each in steps of two: a quarter of the picture's size. Source: Perceiver IO, appendix on ImageNet"
     def __init__(self,
         n_ch:int=3, # channels of a picture
         d_out:int=64, # channels of a token's content
     )->None:
         check_int(1, MAX_COUNT, n_ch=n_ch, d_out=d_out)
-        super().__init__(nn.Conv2d(n_ch, d_out, 7, stride=2, padding=3, bias=False), nn.BatchNorm2d(d_out), nn.ReLU(), nn.MaxPool2d(3, stride=2))
-        store_attr()
+        conv = nn.Conv2d(n_ch, d_out, 7, stride=2, padding=3, bias=False)
+        super().__init__(conv, nn.BatchNorm2d(d_out), nn.ReLU(), nn.MaxPool2d(3, stride=2))
+        store_attr('n_ch,d_out')
 
     def forward(self,
         x:Tensor, # (B, n_ch, height, width), at least 5 pixels each way
@@ -64,7 +65,7 @@ class PointStem(nn.Module):
         "Each element's new channels; raises ValueError for other channels or types"
         check_float(x, 'input')
         if x.ndim < 3 or x.shape[1] != self.n_ch:
-            raise ValueError(f"input is {tuple(x.shape)}, must be (B, {self.n_ch}, …): n_ch={self.n_ch} channels, then one axis or more")
+            raise ValueError(f"input is {tuple(x.shape)}, must be (B, {self.n_ch}, …): n_ch={self.n_ch} channels, then axes")
         x = x.to(next(self.parameters(), x).dtype)
         return self.linear(x.movedim(1, -1)).movedim(-1, 1)
 
@@ -81,24 +82,27 @@ class TimmStem(nn.Module):
         pretrained:bool=False, # start from timm's weights, downloaded if they are not on this machine; False again once that is done
         size:tuple[int, int]|None=None, # height and width, for a model that is made for one size; None: its own, or any
     )->None:
-        """Raises ImportError without timm; ValueError for a name that timm doesn't know, a model without feature maps, or a `size` where any will do;
-        OSError where weights cannot be fetched"""
+        """Raises ImportError without timm; ValueError for a name that timm doesn't know, a model without feature maps, or a
+        `size` where any will do; OSError where weights cannot be fetched"""
         super().__init__()
-        if not isinstance(name, str): raise TypeError(f"name is a {type(name).__name__}: must be the name of a model of timm, such as 'resnet18'")
+        if not isinstance(name, str): raise TypeError(f"name is a {type(name).__name__}: must be a name such as 'resnet18'")
         check_int(1, MAX_COUNT, n_ch=n_ch)
         check_bool(pretrained=pretrained)
         size = None if size is None else check_size(size, 2)
         try: import timm
-        except ImportError as e: raise ImportError("timm is not installed, a TimmStem needs it: pip install 'perceivers[timm]'") from e
+        except ImportError as e:
+            raise ImportError("timm is not installed, a TimmStem needs it: pip install 'perceivers[timm]'") from e
         if not timm.is_model(name):
             near = get_close_matches(name, timm.list_models(), 4)
             hint = f", did you mean {' or '.join(near)}?" if near else "; `timm.list_models()` has them all"
             raise ValueError(f"name={name[:80]!r} is not a model that timm knows{hint}")
         given = f"name={name!r}, size={size}, pretrained={pretrained}"
         sized = {} if size is None else {'img_size':size}
-        try: self.body = timm.create_model(name, features_only=True, out_indices=(-1,), in_chans=n_ch, pretrained=pretrained, **sized)
+        options = dict(features_only=True, out_indices=(-1,), in_chans=n_ch, pretrained=pretrained)
+        try: self.body = timm.create_model(name, **options, **sized)
         except OSError as e: raise OSError(f"{given}: timm can't fetch the weights: {e}") from e
-        except (TypeError, RuntimeError, AttributeError) as e: raise ValueError(f"{given}: timm can't make feature maps of it: {e}") from e
+        except (TypeError, RuntimeError, AttributeError) as e:
+            raise ValueError(f"{given}: timm can't make feature maps of it: {e}") from e
         store_attr('name,n_ch,size')
         self.pretrained = False
         self.d_out = self.body.feature_info.channels()[-1] # channels of a token's content
@@ -111,7 +115,8 @@ class TimmStem(nn.Module):
         "The last feature map; raises ValueError for other channels or types, or another size than the one a model is made for"
         x = check_picture(x, self)
         if self.fixed and tuple(x.shape[2:]) != self.fixed:
-            raise ValueError(f"input is {tuple(x.shape[2:])}, {self.name} is made for {self.fixed}: give `size` to make it for another")
+            raise ValueError(f"input is {tuple(x.shape[2:])}, {self.name} is made for {self.fixed}: "
+                             "give `size` to make it for another")
         y = self.body(x)[-1]
         return y.movedim(-1, 1) if getattr(self.body, 'output_fmt', 'NCHW') == 'NHWC' else y
 
