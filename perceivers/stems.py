@@ -21,13 +21,13 @@ def check_picture(
     "Raises TypeError or ValueError for another rank, channels or type, or fewer pixels"
     check_float(x, 'input')
     if x.ndim != 4 or x.shape[1] != stem.n_ch or min(x.shape[2:]) < least:
-        raise ValueError(f"input is {tuple(x.shape)}, must be (B, {stem.n_ch}, height, width): n_ch={stem.n_ch} channels, "
-                         f"and at least {least} pixels each way")
+        raise ValueError(f"input is {tuple(x.shape)}, must be (B, {stem.n_ch}, height, width): "
+                         f"n_ch={stem.n_ch} channels, and at least {least} pixels each way")
     return x.to(next(stem.parameters(), x).dtype)
 
 # %% ../nbs/07_stems.ipynb #84660ce9
 class ConvStem(nn.Sequential):
-    "A convolution and a pooling, each in steps of two: a quarter of the picture's size. Source: Perceiver IO, appendix on ImageNet"
+    "A convolution and a pooling in steps of two: a quarter of the size. Source: Perceiver IO, appendix on ImageNet"
     def __init__(self,
         n_ch:int=3, # channels of a picture
         d_out:int=64, # channels of a token's content
@@ -49,7 +49,7 @@ class ConvStem(nn.Sequential):
 
 # %% ../nbs/07_stems.ipynb #cc97d95c
 class PointStem(nn.Module):
-    "Other channels for each element of a grid. Source: Perceiver IO, appendix on ImageNet (1×1 convolution) and on optical flow"
+    "Other channels for each element of a grid. Source: Perceiver IO, appendices on ImageNet and on optical flow"
     def __init__(self,
         n_ch:int=3, # channels of an element
         d_out:int=256, # channels of a token's content
@@ -65,7 +65,8 @@ class PointStem(nn.Module):
         "Each element's new channels; raises ValueError for other channels or types"
         check_float(x, 'input')
         if x.ndim < 3 or x.shape[1] != self.n_ch:
-            raise ValueError(f"input is {tuple(x.shape)}, must be (B, {self.n_ch}, …): n_ch={self.n_ch} channels, then axes")
+            raise ValueError(f"input is {tuple(x.shape)}, must be (B, {self.n_ch}, …): "
+                             f"n_ch={self.n_ch} channels, then one axis or more")
         x = x.to(next(self.parameters(), x).dtype)
         return self.linear(x.movedim(1, -1)).movedim(-1, 1)
 
@@ -79,13 +80,13 @@ class TimmStem(nn.Module):
     def __init__(self,
         name:str, # of the model, as `timm.list_models()` has it
         n_ch:int=3, # channels of a picture
-        pretrained:bool=False, # start from timm's weights, downloaded if they are not on this machine; False again once that is done
-        size:tuple[int, int]|None=None, # height and width, for a model that is made for one size; None: its own, or any
+        pretrained:bool=False, # start from timm's weights, downloaded where they are missing; False again once that is done
+        size:tuple[int, int]|None=None, # height and width, for a model made for one size; None: its own, or any
     )->None:
-        """Raises ImportError without timm; ValueError for a name that timm doesn't know, a model without feature maps, or a
-        `size` where any will do; OSError where weights cannot be fetched"""
+        """Raises ImportError without timm; ValueError for a name that timm doesn't know, a model without feature maps,
+        or a `size` where any will do; OSError where weights cannot be fetched"""
         super().__init__()
-        if not isinstance(name, str): raise TypeError(f"name is a {type(name).__name__}: must be a name such as 'resnet18'")
+        if not isinstance(name, str): raise TypeError(f"name={name!r}: must be a name such as 'resnet18'")
         check_int(1, MAX_COUNT, n_ch=n_ch)
         check_bool(pretrained=pretrained)
         size = None if size is None else check_size(size, 2)
@@ -107,12 +108,13 @@ class TimmStem(nn.Module):
         self.pretrained = False
         self.d_out = self.body.feature_info.channels()[-1] # channels of a token's content
         cfg = timm.get_pretrained_cfg(name)
-        self.fixed = size or (tuple(cfg.input_size[1:]) if cfg.fixed_input_size else None) # the one size it takes, or None
+        own = tuple(cfg.input_size[1:]) if cfg.fixed_input_size else None
+        self.fixed = size or own # the one size it takes, or None
 
     def forward(self,
         x:Tensor, # (B, n_ch, height, width)
     )->Tensor: # (B, d_out, rows, columns)
-        "The last feature map; raises ValueError for other channels or types, or another size than the one a model is made for"
+        "The last feature map; raises ValueError for other channels or types, or a size that the model is not made for"
         x = check_picture(x, self)
         if self.fixed and tuple(x.shape[2:]) != self.fixed:
             raise ValueError(f"input is {tuple(x.shape[2:])}, {self.name} is made for {self.fixed}: "
