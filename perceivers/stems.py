@@ -80,7 +80,7 @@ class TimmStem(nn.Module):
     def __init__(self,
         name:str, # of the model, as `timm.list_models()` has it
         n_ch:int=3, # channels of a picture
-        pretrained:bool=False, # start from timm's weights, downloaded where they are missing; False again once that is done
+        pretrained:bool=False, # start from timm's weights, downloaded if need be; False again once that is done
         size:tuple[int, int]|None=None, # height and width, for a model made for one size; None: its own, or any
     )->None:
         """Raises ImportError without timm; ValueError for a name that timm doesn't know, a model without feature maps,
