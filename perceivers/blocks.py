@@ -91,11 +91,14 @@ class LatentTransformer(nn.Sequential):
         self.grad_checkpointing = False # compute each block again in the backward pass instead of keeping what it computed
 
     def forward(self,
-        z:Tensor, # (B, N, d)
+        x:Tensor, # (B, N, d) latents
     )->Tensor: # (B, N, d)
         "The latents after all blocks"
         again = self.grad_checkpointing and torch.is_grad_enabled()
-        for block in self: z = checkpoint(block, z, use_reentrant=False) if again else block(z)
-        return z
+        for block in self: x = checkpoint(block, x, use_reentrant=False) if again else block(x)
+        return x
 
 MAX_LAYERS = 4096 # no model has as many, and a wrong value must not take all memory
+
+# %% ../nbs/03_blocks.ipynb #all03cod
+__all__ = ['MLP', 'CrossAttentionBlock', 'SelfAttentionBlock', 'LatentTransformer']

@@ -13,8 +13,8 @@ from torch import nn, Tensor
 from fastcore.basics import patch, store_attr
 from fastcore.meta import delegates
 from .inputs import InputAdapter
-from perceivers.position import (MAX_COUNT, FourierPosition, LearnedPosition, Tokens, check_int, check_max_res, check_real, check_size,
-    graph_mode)
+from .position import (MAX_COUNT, FourierPosition, LearnedPosition, Tokens, check_float, check_int, check_max_res, check_real,
+    check_size, graph_mode)
 
 # %% ../nbs/10_outputs.ipynb #91732d92
 class OutputAdapter(nn.Module):
@@ -65,6 +65,17 @@ def rows_at(
         raise ValueError(f"at runs from {at.min()} to {at.max()}, must lie from 0 to {q.shape[1]-1}")
     return q[:,at.to(q.device, torch.long)]
 
+# %% ../nbs/10_outputs.ipynb #chk10row
+def check_rows(
+    y:Tensor, # what was given as the decoder's results
+    n:int|None, # rows there must be; None: any number
+    d:int|None, # channels there must be; None: any number
+)->None:
+    "Raises TypeError or ValueError unless `y` is (B, n, d)"
+    check_float(y, 'y')
+    if y.ndim != 3 or n is not None and y.shape[1] != n or d is not None and y.shape[2] != d:
+        raise ValueError(f"y is {tuple(y.shape)}, must be (B, {'O' if n is None else n}, {'Q' if d is None else d}): the decoder's results")
+
 # %% ../nbs/10_outputs.ipynb #1db54f58
 class VectorOutput(OutputAdapter):
     "`d_out` values for a sample, by one learned query. Source: Perceiver IO, section 3.2 and appendix on ImageNet"
@@ -76,6 +87,7 @@ class VectorOutput(OutputAdapter):
         super().__init__()
         check_int(1, MAX_COUNT, d_out=d_out)
         check_real(1e-12, 1e6, std=std)
+        if d_query is not None: check_int(1, MAX_COUNT, d_query=d_query)
         store_attr()
         self.from_model = d_query is None # whether Q is the model's
         self.query = None if d_query is None else LearnedPosition((1,), d_query, std)
@@ -102,7 +114,8 @@ class VectorOutput(OutputAdapter):
         y:Tensor, # (B, 1, d_out) the decoder's result
         at:Tensor|None=None, # (n,) zeros, or None
     )->Tensor: # (B, d_out); (B, n, d_out) where `at` is given
-        "The result as a vector"
+        "The result as a vector; raises ValueError for results of another shape"
+        check_rows(y, 1 if at is None else None, self.d_out)
         return y[:,0] if at is None else y
 
 # %% ../nbs/10_outputs.ipynb #bb772391
@@ -181,8 +194,10 @@ class GridOutput(OutputAdapter):
         at:Tensor|None=None, # (n,) indices of the queries they belong to; None: all
         size:tuple[int, ...]|None=None, # (d,) as for `queries`
     )->Tensor: # (B, n_ch, *size); (B, n, d_out) where `at` is given, a patch's values as `patchify` has them
-        "The results as a grid, channels first"
-        return y if at is not None else unpatchify(y.unflatten(1, self.grid_of(size)), self.patch)
+        "The results as a grid, channels first; raises ValueError for results of another shape"
+        grid = self.grid_of(size)
+        check_rows(y, math.prod(grid) if at is None else None, self.d_out)
+        return y if at is not None else unpatchify(y.unflatten(1, grid), self.patch)
 
 # %% ../nbs/10_outputs.ipynb #a326695c
 class ImageOutput(GridOutput):
