@@ -13,7 +13,7 @@ from fastcore.basics import patch
 from fastcore.meta import delegates
 from .attention import CrossAttention, SelfAttention
 from .fast_attention import cross_attention
-from .position import MAX_COUNT, check_bool, check_int, check_real
+from .position import MAX_COUNT, check_bool, check_float, check_int, check_real
 
 # %% ../nbs/03_blocks.ipynb #2bfcb83a
 class MLP(nn.Sequential):
@@ -27,6 +27,15 @@ class MLP(nn.Sequential):
         check_int(1, 1024, widening=widening)
         check_real(0, 1, dropout=dropout)
         super().__init__(nn.LayerNorm(d), nn.Linear(d, widening*d), nn.GELU(), nn.Linear(widening*d, d), nn.Dropout(dropout))
+        self.d = d
+
+    def forward(self,
+        x:Tensor, # (..., d)
+    )->Tensor: # (..., d)
+        "Each row by itself; raises ValueError for another width or whole numbers"
+        check_float(x, 'x')
+        if not x.ndim or x.shape[-1] != self.d: raise ValueError(f"x is {tuple(x.shape)}: its last axis must have {self.d} channels")
+        return super().forward(x)
 
 # %% ../nbs/03_blocks.ipynb #9a9d726f
 class CrossAttentionBlock(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from torch import nn, Tensor
 from torch.utils.checkpoint import checkpoint
 from fastcore.basics import store_attr
-from .position import MAX_COUNT, Tokens, check_bool, check_float, check_int, check_real
+from .position import MAX_COUNT, Tokens, check_bool, check_float, check_int, check_is_tokens, check_real
 from .attention import check_heads
 from .blocks import MAX_LAYERS, CrossAttentionBlock, LatentTransformer
 
@@ -24,7 +24,7 @@ def sharing_order(
 
     Raises ValueError for another word. Source: Perceiver, section 3.1 and table 7."""
     orders = {'none':range(n), 'later':(min(i,1) for i in range(n)), 'all':(0 for _ in range(n))}
-    if not isinstance(share, str) or share not in orders: raise ValueError(f"{name}={share!r}: must be one of {list(orders)}")
+    if not isinstance(share, str) or share not in orders: raise ValueError(f"{name}={str(share)[:40]!r}: must be one of {list(orders)}")
     return tuple(orders[share])
 
 # %% ../nbs/04_encoder.ipynb #en04clas
@@ -88,7 +88,7 @@ class PerceiverEncoder(nn.Module):
         tokens:Tokens, # content, positions and mask of B samples of M tokens
     )->Tensor: # (B, N, d_latent)
         "The latents after all blocks; raises ValueError for tokens of another width, no tokens, or a mask of another shape"
-        if not isinstance(tokens, Tokens): raise TypeError(f"tokens is a {type(tokens).__name__}: must be Tokens, as input adapters give them")
+        check_is_tokens(tokens)
         check_float(tokens.content, 'tokens')
         if tokens.content.ndim != 3: raise ValueError(f"tokens are {tuple(tokens.content.shape)}, must be (B, M, {self.d_in})")
         x,z = tokens.array().to(self.latents.dtype),self.latents[None]

@@ -13,14 +13,14 @@ from torch import nn, Tensor
 from fastcore.basics import patch, store_attr
 from fastcore.meta import delegates
 from .inputs import InputAdapter
-from .position import (MAX_COUNT, FourierPosition, LearnedPosition, Tokens, check_float, check_int, check_max_res, check_real,
-    check_size, graph_mode)
+from .position import (MAX_COUNT, FourierPosition, LearnedPosition, Tokens, check_float, check_int, check_is_tokens, check_max_res,
+    check_real, check_size, graph_mode)
 
 # %% ../nbs/10_outputs.ipynb #91732d92
 class OutputAdapter(nn.Module):
     "Says what is wanted of the latents and shapes the result: a module with `d_query`, `d_out` and `queries`. Derive from it for a task of your own"
-    d_query: int|None # Q, channels of a query; None: taken from the model that binds the adapter
-    d_out: int|None # channels of a result; None: the decoder's own Q, without a last linear layer
+    d_query: int|None = None # Q, channels of a query; None: taken from the model that binds the adapter
+    d_out: int|None = None # channels of a result; None: the decoder's own Q, without a last linear layer
 
     def bind(self,
         input:InputAdapter, # of the model
@@ -49,6 +49,7 @@ class OutputAdapter(nn.Module):
         **kwargs, # what `queries` and `forward` take besides, such as `size`
     )->Tensor: # what `forward` gives
         "From latents to outputs: queries, decoder, `forward`"
+        if not callable(decode): raise TypeError(f"decode is a {type(decode).__name__}: must be a function from queries to results")
         return self(decode(self.queries(tokens, at, **kwargs)), at, **kwargs)
 
 # %% ../nbs/10_outputs.ipynb #5d19ddea
@@ -58,6 +59,7 @@ def rows_at(
 )->Tensor: # (1 or B, n, Q)
     "The queries that are wanted; raises TypeError or ValueError for what is no index of theirs"
     if at is None: return q
+    if not isinstance(q, Tensor): raise TypeError(f"q is a {type(q).__name__}: must be a tensor of queries (1 or B, O, Q)")
     if not isinstance(at, Tensor): raise TypeError(f"at is a {type(at).__name__}: must be a tensor of indices (n,)")
     if at.ndim != 1 or at.is_floating_point() or at.is_complex() or at.dtype==torch.bool:
         raise ValueError(f"at is {at.dtype} {tuple(at.shape)}, must be a tensor of indices (n,), such as torch.int64")
@@ -249,4 +251,5 @@ class TokenwiseOutput(OutputAdapter):
     )->Tensor: # (B, M, Q)
         "The tokens; raises ValueError without them"
         if tokens is None: raise ValueError("tokens=None: the tokens are the queries here, so they must be given: tokens=model.input(*xb)")
+        check_is_tokens(tokens)
         return rows_at(tokens.array(), at)

@@ -99,7 +99,7 @@ class Perceiver(PerceiverModel):
         "The outputs from latents; raises ValueError for latents of another shape"
         if not isinstance(latents, Tensor) or latents.ndim != 3 or latents.shape[-1] != self.num_features:
             raise ValueError(f"latents must be a tensor (B, N, {self.num_features}), as forward_features gives them")
-        mean = latents.mean(1)
+        mean = latents.to(self.encoder.latents.dtype).mean(1)
         return mean if pre_logits else self.head(mean)
 
     def reset_head(self,

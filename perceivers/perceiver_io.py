@@ -10,7 +10,7 @@ import torch
 from torch import nn, Tensor
 from fastcore.basics import store_attr
 from fastcore.meta import delegates
-from .position import MAX_COUNT, Tokens, check_bool, check_float, check_int
+from .position import MAX_COUNT, Tokens, check_bool, check_float, check_int, check_is_tokens
 from .attention import check_heads
 from .blocks import CrossAttentionBlock
 from .encoder import PerceiverEncoder
@@ -108,7 +108,8 @@ class PerceiverIO(PerceiverModel):
         chunk:int|None=None, # queries at a time; None: all at once
         **kwargs, # what the output adapter takes besides, such as `size`
     )->Tensor: # what the output adapter makes of the results
-        "Outputs from latents"
+        "Outputs from latents; raises TypeError for tokens that are none"
+        if tokens is not None: check_is_tokens(tokens)
         return self.output.answer(lambda queries: self.decoder(queries, latents, chunk), tokens, at, **kwargs)
 
     def forward(self,

@@ -178,9 +178,18 @@ def position(self:Tokens)->Tensor: # (M, C1)
 # %% ../nbs/00_position.ipynb #b8699aca
 @patch
 def array(self:Tokens)->Tensor: # (B, M, C0+C1)
-    "The whole input as one array, content before position"
+    "The whole input as one array, content before position; raises TypeError for content or axes that are none"
+    if not isinstance(self.content, Tensor) or self.axes is not None and not isinstance(self.axes, (tuple,list)):
+        raise TypeError(f"content={_short(self.content)}, axes={_short(self.axes)}: must be a tensor (B, M, C), and None or a tuple of tables")
     if not self.axes: return self.content
     return torch.cat([self.content, self.position().to(self.content).expand(self.content.shape[0], -1, -1)], -1)
+
+# %% ../nbs/00_position.ipynb #chk0tok
+def check_is_tokens(
+    tokens, # what was given
+)->None:
+    "Raises TypeError for what is no `Tokens`"
+    if not isinstance(tokens, Tokens): raise TypeError(f"tokens is a {type(tokens).__name__}: must be Tokens, as input adapters give them")
 
 # %% ../nbs/00_position.ipynb #2e29a192
 class FourierPosition(nn.Module):
@@ -233,7 +242,9 @@ def line(self:FourierPosition,
     axis:int, # which axis
     n:int, # elements on it
 )->Tensor: # (n,) float64
-    "The positions along one axis of a grid: from -1 to 1, or in steps of `size`"
+    "The positions along one axis of a grid: from -1 to 1, or in steps of `size`; raises ValueError for an axis that there is not"
+    if not graph_mode(): check_int(1, MAX_SIZE, n=n)
+    check_int(0, len(self.max_res)-1, axis=axis)
     last = (n if self.size is None else self.size[axis]) - 1
     return torch.arange(n, dtype=torch.float64, device=self._like.device)*2/(last or 1) - 1
 
