@@ -21,8 +21,10 @@ from .outputs import *
 from .perceiver_io import *
 from .text import *
 from .sets import *
+from .audio import *
 from .flow import *
 from .multimodal import *
+from .export import *
 
 # %% ../nbs/42_models.ipynb #d2379842
 from .resampler import *
