@@ -314,3 +314,9 @@ def create_model(
     new_output = output is not None or any(k in kwargs for k in output_args)
     untrained = ('input.',)*(input is not None) + ('output.', 'decoder.')*new_output
     return import_module('perceivers.pretrained').load_official(model, name, untrained).eval()
+
+# %% ../nbs/40_presets.ipynb #all40cod
+__all__ = ['create_model', 'list_models', 'perceiver_imagenet', 'perceiver_imagenet_unshared', 'perceiver_modelnet40',
+    'perceiver_audioset_raw', 'perceiver_audioset_mel', 'perceiver_audioset_video', 'vision_perceiver_fourier',
+    'vision_perceiver_learned', 'vision_perceiver_conv', 'language_perceiver', 'language_perceiver_large',
+    'optical_flow_perceiver', 'multimodal_perceiver', 'starcraft_perceiver', 'audioset_perceiver_io']

@@ -511,3 +511,6 @@ def load_matching(
     fits = [k for k in mine if k in state and state[k].shape==mine[k].shape]
     model.load_state_dict({k:state[k] for k in fits}, strict=False)
     return {'loaded':fits, 'left out':[k for k in state if k not in fits], 'kept':[k for k in mine if k not in fits]}
+
+# %% ../nbs/41_pretrained.ipynb #all41cod
+__all__ = ['load_pretrained', 'from_transformers', 'to_transformers', 'load_matching', 'prepare_picture']

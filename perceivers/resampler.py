@@ -183,3 +183,6 @@ def resampler_from_idefics(
     try: model.to(state['latents'].dtype).load_state_dict(state)
     except RuntimeError as e: raise ValueError(f"state does not fit: {str(e)[:400]}") from e
     return model
+
+# %% ../nbs/30_resampler.ipynb #all30cod
+__all__ = ['Resampler', 'resampler_from_idefics']
