@@ -104,7 +104,7 @@ def _draw_set(adapter:SetInput, xs, maps, n=16, titles=None, title=None):
     if adapter.d_position < 2: raise TypeError(f"d_position={adapter.d_position}: must be at least 2, the row and column of a point in the picture")
     plot_point_attention(xs[0][:,:adapter.d_position], maps, n, titles, title)
 
-# %% ../nbs/25_reading.ipynb #d363ebfb
+# %% ../nbs/25_reading.ipynb #ed769cbf
 def _without_masks(xs):
     "The data elements of a sample: a bool tensor of rank 1 that follows one (rank 2 in a batch) is its mask"
     data,masked = [],True
