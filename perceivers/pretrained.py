@@ -426,7 +426,8 @@ def load_pretrained(
         if short not in official:
             near = get_close_matches(short[:80], official, 2)
             hint = f"; did you mean {' or '.join(near)}?" if near else "; a repository of the Hub is 'hf-hub:user/repo'"
-            raise FileNotFoundError(f"{name[:200]} is no folder here, nor an official name ({', '.join(official)}){hint}")
+            known = ', '.join(official)
+            raise FileNotFoundError(f"{name[:200]} is no folder here, nor an official name ({known}){hint}")
         path = _from_hub(f'deepmind/{short}')
     if path.is_file() and path.name in ('model.safetensors', 'config.json', 'pytorch_model.bin'): path = path.parent
     if not path.is_dir(): raise ValueError(f"{path} must be a folder, or model.safetensors in it")
