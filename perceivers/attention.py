@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MAX_PLAIN_HEADS', 'MAX_PLAIN_SCORES', 'check_heads', 'split_heads', 'merge_heads', 'check_mask', 'check_tokens',
            'zero_masked', 'plain_attention', 'masked_softmax', 'plain_is_faster', 'TwiceAttention', 'attention',
-           'SelfAttention', 'CrossAttention']
+           'SelfAttention', 'CrossAttention', 'attention_weights', 'self_attention_weights']
 
 # %% ../nbs/01_attention.ipynb #68e8008d
 import math
@@ -251,3 +251,42 @@ def forward(self:CrossAttention,
     c = self.kv_norm(zero_masked(context, mask))
     k,v = split_heads(self.k(c), self.n_heads),split_heads(self.v(c), self.n_heads)
     return self.out(merge_heads(attention(q, k, v, mask, self.dropout*self.training)))
+
+# %% ../nbs/01_attention.ipynb #aw01code
+def attention_weights(
+    layer:CrossAttention, # whose attention weights
+    x:Tensor, # (B or 1, N, d_q) what gives the queries
+    context:Tensor, # (B, M, d_kv) what gives the keys
+    mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real
+)->Tensor: # (B, H, N, M) float32; each row adds up to one, or to zero where no token is real
+    """The weights with which `x` attends to `context`, before any dropout
+
+    Raises ValueError for other shapes or types, a mask of another shape or no tokens. Source: Perceiver, section 3.1."""
+    x,context = (_plain(o).to(layer.q_norm.weight.dtype) for o in (x, context))
+    layer.check(x, context, mask)
+    with torch.autocast(x.device.type, enabled=False):
+        q,k = layer.q(layer.q_norm(x)),layer.k(layer.kv_norm(zero_masked(context, mask)))
+        return _weights(q, k, layer.n_heads, mask)
+
+def self_attention_weights(
+    layer:SelfAttention, # whose attention weights
+    x:Tensor, # (B, N, d) what attends to itself
+    mask:Tensor|None=None, # (B, N) bool, True where a row is real
+)->Tensor: # (B, H, N, N) float32; each row adds up to one, or to zero where no row is real
+    "The weights with which the rows of `x` attend to one another, before any dropout. Source: Perceiver, section 3.1 (latent transformer)"
+    x = _plain(x).to(layer.norm.weight.dtype)
+    check_tokens(x, 'x', layer.d, layer.norm.weight)
+    check_mask(x, mask)
+    with torch.autocast(x.device.type, enabled=False):
+        q,k,_ = layer.qkv(layer.norm(zero_masked(x, mask))).split((layer.d_qk, layer.d_qk, layer.d_v), -1)
+        return _weights(q, k, layer.n_heads, mask)
+
+def _plain(x):
+    "A tensor without a subclass such as fastai's, which would ride along through every operation"
+    return x if graph_mode() else x.as_subclass(Tensor)
+
+def _weights(q, k, n_heads, mask):
+    "Softmax of the scores, (B, H, N, M)"
+    q,k = (split_heads(o, n_heads).float() for o in (q, k))
+    scores = q @ k.mT * q.shape[-1]**-0.5
+    return masked_softmax(scores.expand(k.shape[0], -1, -1, -1), mask)

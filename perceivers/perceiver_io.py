@@ -109,14 +109,15 @@ class PerceiverIO(PerceiverModel):
         return self.output.answer(lambda queries: self.decoder(queries, latents, chunk), tokens, at, **kwargs)
 
     def forward(self,
-        *xb:Tensor, # (B, ...) what the input adapter takes; a bool tensor of rank 2 behind an element is its mask
-        mask=None, # (B, M) bool, True where a token is real, if it is not an element of `xb`
+        x:Tensor, # (B, ...) what the input adapter takes
+        *xb:Tensor, # more of it; a bool tensor of rank 2 behind a data element is its mask
+        mask=None, # (B, M) bool, True where a token is real, if it is no element of the batch
         at=None, # (n,) indices of the outputs that are wanted; None: all; for several outputs a dict by name
         chunk:int|None=None, # queries at a time; None: all at once
         **kwargs, # what the output adapter takes besides, such as `size`
     )->Tensor: # what the output adapter makes of the results
         "From inputs to outputs"
-        tokens = read_batch(self.input, xb, mask)
+        tokens = read_batch(self.input, (x, *xb), mask)
         return self.decode(self.encoder(tokens), tokens, at, chunk, **kwargs)
 
     def forward_head(self,

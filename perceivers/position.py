@@ -233,7 +233,7 @@ def line(self:FourierPosition,
 )->Tensor: # (n,) float64
     "The positions along one axis of a grid: from -1 to 1, or in steps of `size`"
     last = (n if self.size is None else self.size[axis]) - 1
-    return torch.arange(n, dtype=torch.float64, device=self._like.device)*2/torch.sym_max(last, 1) - 1
+    return torch.arange(n, dtype=torch.float64, device=self._like.device)*2/(last or 1) - 1
 
 @patch
 def _table(self:FourierPosition, axis, n):
