@@ -236,6 +236,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'perceivers.docs.check_site': ('docs.html#check_site', 'perceivers/docs.py'),
                                  'perceivers.docs.check_sources': ('docs.html#check_sources', 'perceivers/docs.py'),
                                  'perceivers.docs.find_browser': ('docs.html#find_browser', 'perceivers/docs.py'),
+                                 'perceivers.docs.front_picture': ('docs.html#front_picture', 'perceivers/docs.py'),
                                  'perceivers.docs.n_formulas': ('docs.html#n_formulas', 'perceivers/docs.py'),
                                  'perceivers.docs.names_page': ('docs.html#names_page', 'perceivers/docs.py'),
                                  'perceivers.docs.names_table': ('docs.html#names_table', 'perceivers/docs.py'),

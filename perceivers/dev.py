@@ -205,7 +205,7 @@ def _private_names(code, lib):
         if package==lib and module: found.append(f'{module}.{n.attr}')
     return list(dict.fromkeys(found))
 
-# %% ../nbs/90_dev.ipynb #f66c14e0
+# %% ../nbs/90_dev.ipynb #e0f8ac11
 def check_imports(
     root:str|Path, # a checkout
 )->list[str]:      # complaints, none if all is well
@@ -274,7 +274,7 @@ def check_clean(
         dirty = [nb for nb in nbs if nb.read_bytes()!=(there/nb.relative_to(root)).read_bytes()]
     return faults + [f'{nb.name} is not clean: nbdev-clean' for nb in dirty]
 
-# %% ../nbs/90_dev.ipynb #068f0893
+# %% ../nbs/90_dev.ipynb #78612d14
 max_columns = 120
 _rules = {';': 'a ; between statements', ':=': 'an assignment in an expression', 'assert': 'an assert'}
 
@@ -326,7 +326,7 @@ def _shows_picture(cell):
     "Whether a picture is among a cell's stored outputs"
     return any(k.startswith('image/') for o in cell.get('outputs', []) for k in o.get('data', {}))
 
-# %% ../nbs/90_dev.ipynb #f4183105
+# %% ../nbs/90_dev.ipynb #4055095d
 def course_table(
     root:str|Path, # a checkout
 )->str:            # a line for each numbered notebook
@@ -338,7 +338,7 @@ def course_table(
         rows.append(f"{nb.stem:20} {f['exported']:8}  {f['tests']:5}  {f['pictures']:8}  {f['outputs']:7}")
     return '\n'.join(rows)
 
-# %% ../nbs/90_dev.ipynb #fb30f8bc
+# %% ../nbs/90_dev.ipynb #d1bcbbae
 def page_faults(
     nb:str|Path, # a notebook
 )->list[str]:    # what is missing

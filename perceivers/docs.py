@@ -6,7 +6,7 @@
 __all__ = ['site_config', 'Page', 'page_href', 'site_pages', 'check_order', 'Reference', 'ReferenceEntries', 'stage', 'page_text',
            'to_html', 'n_formulas', 'Facts', 'search_entries', 'names_table', 'public_names', 'names_page',
            'check_references', 'check_sources', 'build_site', 'check_pages', 'find_browser', 'check_site',
-           'social_card', 'perceivers_docs']
+           'social_card', 'front_picture', 'perceivers_docs']
 
 # %% ../nbs/91_docs.ipynb #2512093b
 import ast,base64,functools,html,inspect,json,os,posixpath,re,shutil,subprocess,sys,threading
@@ -826,6 +826,47 @@ def social_card(
     fig.text(0.05, 0.57, 'perceivers', color='white', fontsize=44, weight='bold')
     fig.text(0.05, 0.52, subtitle, color='#c9d3de', fontsize=17, linespacing=1.5, va='top')
     fig.savefig(path, dpi=100, facecolor=fig.get_facecolor())
+    plt.close(fig)
+    return Path(path)
+
+# %% ../nbs/91_docs.ipynb #6f4f9e01
+def front_picture(
+    path:str|Path, # where to write it
+)->Path:           # the same, a picture of 900 by 300 pixels
+    "The picture of a Perceiver on the front page, drawn anew"
+    import matplotlib.pyplot as plt
+    from sklearn.datasets import load_digits
+    image = load_digits().images[0]
+    fig,ax = plt.subplots(figsize=(9,3))
+    fig.subplots_adjust(0, 0, 1, 1)
+    ax.set(xlim=(0,9), ylim=(-1.5,1.5))
+    ax.axis('off')
+
+    def column(x, n, height, width, colors):
+        "A column of boxes from `x` on; the heights of their middles"
+        middles = [height*((n-1)/2-i) for i in range(n)]
+        for y,color in zip(middles, colors):
+            ax.add_patch(plt.Rectangle((x, y-.42*height), width, .84*height, color=color))
+        return middles
+
+    def connect(x, middles, to_x, to_middles, color):
+        for y in middles:
+            for to_y in to_middles: ax.plot([x,to_x], [y,to_y], lw=.4, color=color)
+
+    ax.imshow(image, cmap='gray_r', extent=(.2,1.4,-.6,.6), aspect='auto')
+    column(2.2, 16, .15, .2, plt.cm.gray_r(image.flatten()[16:32]/16))
+    tokens = column(2.4, 16, .15, .45, plt.cm.viridis_r([i/15 for i in range(16)]))
+    latents = column(4.5, 5, .3, .45, ['tab:blue']*5)
+    column(6.3, 5, .3, .45, ['tab:green']*5)
+    connect(2.85, tokens, 4.5, latents, 'tab:blue')
+    connect(4.95, latents, 6.3, latents, 'tab:green')
+    for x,to_x in ((1.5,2.1), (6.85,7.4)): ax.annotate('', (to_x,0), (x,0), arrowprops=dict(arrowstyle='->'))
+    ax.plot([3,3,6.75,6.75], [-1.05,-1.15,-1.15,-1.05], lw=.8, color='black')
+    words = {'image':(.8,.8), 'M tokens: content | position':(2.5,1.33),
+        'cross-attention':(4.1,1.05), 'self-attention':(5.62,1.05), 'N latents':(4.72,-.93), 'repeated':(4.9,-1.32),
+        'mean, linear: “0”':(8.2,0)}
+    for text,(x,y) in words.items(): ax.text(x, y, text, ha='center', va='center', fontsize=11)
+    fig.savefig(path, dpi=100)
     plt.close(fig)
     return Path(path)
 
