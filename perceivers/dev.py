@@ -205,7 +205,7 @@ def _private_names(code, lib):
         if package==lib and module: found.append(f'{module}.{n.attr}')
     return list(dict.fromkeys(found))
 
-# %% ../nbs/90_dev.ipynb #e0f8ac11
+# %% ../nbs/90_dev.ipynb #4b76d273
 def check_imports(
     root:str|Path, # a checkout
 )->list[str]:      # complaints, none if all is well
@@ -274,7 +274,7 @@ def check_clean(
         dirty = [nb for nb in nbs if nb.read_bytes()!=(there/nb.relative_to(root)).read_bytes()]
     return faults + [f'{nb.name} is not clean: nbdev-clean' for nb in dirty]
 
-# %% ../nbs/90_dev.ipynb #78612d14
+# %% ../nbs/90_dev.ipynb #378b2bd4
 max_columns = 120
 _rules = {';': 'a ; between statements', ':=': 'an assignment in an expression', 'assert': 'an assert'}
 
@@ -282,10 +282,11 @@ def style_faults(
     code:str, # the source of an exported cell
 )->list[str]: # what is wrong, each with its line in the cell
     "What the package's own rules say of exported code"
-    bad = [(i, f'{len(line)} columns') for i,line in enumerate(code.splitlines(), 1) if len(line) > max_columns]
+    lines = code.splitlines()
+    bad = [(i, f'{len(line)} columns') for i,line in enumerate(lines, 1) if len(line) > max_columns]
     for t in tokenize.generate_tokens(io.StringIO(code).readline):
         if t.type in (tokenize.OP, tokenize.NAME) and t.string in _rules: bad.append((t.start[0], _rules[t.string]))
-    return [f'{what} in line {i}' for i,what in sorted(bad)]
+    return [f'{what} in line {i}: {lines[i-1].strip()[:60]}' for i,what in sorted(bad)]
 
 # %% ../nbs/90_dev.ipynb #541824b8
 def check_style(
@@ -296,8 +297,7 @@ def check_style(
     said = [o[2:] for o in done.stdout.splitlines() if o.startswith('# ')]
     if done.returncode and not said: said = [f'chkstyle fails: {done.stdout.strip()[-500:]}']
     for nb in notebooks(root):
-        for code in exported_code(nb):
-            said += [f'{nb.name}: {o}: {code.splitlines()[0][:60]}' for o in style_faults(code)]
+        said += [f'{nb.name}: {o}' for code in exported_code(nb) for o in style_faults(code)]
     return said
 
 # %% ../nbs/90_dev.ipynb #19cd6b35
@@ -326,7 +326,7 @@ def _shows_picture(cell):
     "Whether a picture is among a cell's stored outputs"
     return any(k.startswith('image/') for o in cell.get('outputs', []) for k in o.get('data', {}))
 
-# %% ../nbs/90_dev.ipynb #4055095d
+# %% ../nbs/90_dev.ipynb #de55caea
 def course_table(
     root:str|Path, # a checkout
 )->str:            # a line for each numbered notebook
@@ -338,7 +338,7 @@ def course_table(
         rows.append(f"{nb.stem:20} {f['exported']:8}  {f['tests']:5}  {f['pictures']:8}  {f['outputs']:7}")
     return '\n'.join(rows)
 
-# %% ../nbs/90_dev.ipynb #d1bcbbae
+# %% ../nbs/90_dev.ipynb #37e197a8
 def page_faults(
     nb:str|Path, # a notebook
 )->list[str]:    # what is missing
