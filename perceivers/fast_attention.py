@@ -284,8 +284,9 @@ def cross_attention(
     layer.check(x, context, mask)
     if form=='auto':
         N,M = (MANY if isinstance(n, torch.SymInt) else n for n in (x.shape[1], context.shape[1]))
-        cost = form_costs(layer, N, M)
-        form = min(cost, key=cost.get)
+        cost,form = form_costs(layer, N, M),'textbook'
+        for other in ('queries','context'):
+            if cost[other] < cost[form]: form = other
     return layer(x, context, mask) if form=='textbook' else forms[form](layer, x, context, mask)
 
 MANY = 2**14 # what a number of queries or tokens counts as where an exported graph leaves it open

@@ -9,78 +9,97 @@ __all__ = ['neighbourhoods', 'FlowInput', 'FlowOutput', 'end_point_error', 'warp
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from fastcore.basics import patch
-from .inputs import ImageInput
+from fastcore.basics import store_attr
+from .inputs import InputAdapter
 from .outputs import TokenwiseOutput
-from .position import Tokens
+from .position import MAX_COUNT, FourierPosition, Tokens, check_float, check_int, check_max_res, check_real, check_size, graph_mode
 from .stems import PointStem
 
 # %% ../nbs/15_flow.ipynb #d2bb0afb
 def neighbourhoods(
     frames:Tensor, # (B, 2, C, height, width) two frames, pixels from -1 to 1 for official weights
 )->Tensor: # (B, 2, 9*C, height, width)
-    "Each pixel's 3×3 neighbourhood as its channels. Raises ValueError for another number of axes. Source: Perceiver IO, its experiments on optical flow and appendix H"
-    if frames.ndim != 5: raise ValueError(f"frames are {tuple(frames.shape)}, must be (B, 2, C, height, width)")
+    "Each pixel's 3×3 neighbourhood as its channels. Raises TypeError or ValueError for other axes or types. Source: Perceiver IO, its experiments on optical flow and appendix H"
+    check_float(frames, 'frames')
+    if frames.ndim != 5: raise ValueError(f"frames is {tuple(frames.shape)}, must be (B, 2, C, height, width)")
     H,W = frames.shape[-2:]
     p = F.pad(frames, (1,1,1,1))
     return torch.cat([p[...,i:i+H,j:j+W] for i in range(3) for j in range(3)], 2)
 
 # %% ../nbs/15_flow.ipynb #a67d439e
-class FlowInput(ImageInput):
+class FlowInput(InputAdapter):
     "Two frames, or their neighbourhoods, as tokens: one a pixel. Source: Perceiver IO, its experiments on optical flow and appendix H"
     def __init__(self,
         size:tuple[int, int]=(368,496), # height and width
-        n_ch:int=3, # colours of a pixel
+        n_ch:int=3, # channels of a pixel, its colours
         d_content:int=64, # channels of a token's content
         n_bands:int=64, # frequencies of the Fourier features on each axis
-        max_res:tuple[float, float]|None=None, # twice the top frequency; None: `size`
+        max_res:tuple[float, float]|None=None, # (2,) twice the top frequency; None: `size`
     )->None:
-        self.n_ch,self.d_content,self.n_bands = n_ch,d_content,n_bands
-        super().__init__(size, n_ch=18*n_ch, n_bands=n_bands, max_res=max_res, stem=PointStem(18*n_ch, d_content))
+        "Raises TypeError or ValueError, naming the argument, for a size that is none and counts below 1"
+        super().__init__()
+        size = check_size(size, 2)
+        check_int(1, MAX_COUNT, n_ch=n_ch, d_content=d_content)
+        max_res = check_max_res(size if max_res is None else max_res, 2)
+        store_attr()
+        self.stem = PointStem(18*n_ch, d_content) # two frames of nine neighbours
+        self.position = FourierPosition(n_bands, max_res)
+        self.d_out = d_content + self.position.d_out # C
 
-# %% ../nbs/15_flow.ipynb #7b8fee57
-@patch
-def forward(self:FlowInput,
-    x:Tensor, # (B, 2, n_ch, height, width) frames, or (B, 2, 9*n_ch, height, width) neighbourhoods
-    mask:Tensor|None=None, # (B, M) bool, True where a token is real
-)->Tokens: # content (B, M, d_content), axes, mask
-    "Two frames as tokens; raises ValueError for other shapes"
-    C = self.n_ch
-    if x.ndim != 5 or x.shape[1] != 2 or x.shape[2] not in (C,9*C): raise ValueError(f"input is {tuple(x.shape)}, must be (B, 2, {C} or {9*C}, height, width)")
-    return super(FlowInput, self).forward((neighbourhoods(x) if x.shape[2]==C else x).flatten(1, 2), mask)
+    def forward(self,
+        x:Tensor, # (B, 2, n_ch, height, width) frames, or (B, 2, 9*n_ch, height, width) neighbourhoods
+        mask:Tensor|None=None, # (B, M) bool, True where a pixel is real
+    )->Tokens: # content (B, M, d_content), axes, mask
+        "Two frames as tokens; raises TypeError or ValueError for other shapes or types"
+        check_float(x, 'input')
+        C = self.n_ch
+        if x.ndim != 5 or x.shape[1] != 2 or x.shape[2] not in (C,9*C): raise ValueError(f"input is {tuple(x.shape)}, must be (B, 2, {C} or {9*C}, height, width)")
+        if x.shape[2]==C: x = neighbourhoods(x)
+        x = self.stem(x.flatten(1, 2))
+        return Tokens(x.flatten(2).mT, self.position.axes(x.shape[2:]), mask)
+
+    def extra_repr(self)->str: # the shapes
+        "What `print` shows"
+        h,w = self.size
+        return f'(B, 2, {self.n_ch}, {h}, {w}) -> (B, {h*w}, {self.d_out})'
 
 # %% ../nbs/15_flow.ipynb #14ca7b10
 class FlowOutput(TokenwiseOutput):
     "A motion for each pixel. Source: Perceiver IO, its experiments on optical flow and appendix H"
     def __init__(self,
-        d_query:int, # Q, channels of the tokens: the first adapter's `d_out`
         size:tuple[int, int]=(368,496), # height and width
-        scale:float=100., # what the answers are divided by
+        d_query:int|None=None, # Q, channels of the tokens; None: as many as the input adapter of the model that binds it gives
+        scale:float=100., # what the results are divided by, above 0
     )->None:
-        super().__init__(d_query, 2)
-        self.size,self.scale = tuple(size),scale
+        "Raises TypeError or ValueError, naming the argument, for a size that is none, or a scale that is not a finite number above 0"
+        check_real(1e-12, 1e12, scale=scale)
+        super().__init__(2, d_query)
+        self.size,self.scale = check_size(size, 2),scale
 
-# %% ../nbs/15_flow.ipynb #fd46f5ce
-@patch
-def queries(self:FlowOutput,
-    tokens:Tokens, # what the first adapter gave
-    at:Tensor|None=None, # (n,) numbers of pixels, row by row; None: all
-    size:tuple[int, int]|None=None, # not needed
-)->Tensor: # (B, M, Q)
-    "The tokens; raises ValueError without them"
-    return super(FlowOutput, self).queries(tokens, at)
+    def queries(self,
+        tokens:Tokens, # what the input adapter gave
+        at:Tensor|None=None, # (n,) indices of pixels, row by row; None: all
+        size:tuple[int, int]|None=None, # height and width, not needed here: the model hands `forward`'s arguments to both
+    )->Tensor: # (B, M, Q)
+        "The tokens; raises ValueError without them"
+        return super().queries(tokens, at)
 
-# %% ../nbs/15_flow.ipynb #ab3aebac
-@patch
-def forward(self:FlowOutput,
-    y:Tensor, # (B, M, 2) the decoder's answers
-    at:Tensor|None=None, # (n,) which pixels; None: all
-    size:tuple[int, int]|None=None, # height and width of frames of another size; None: `self.size`
-)->Tensor: # (B, height, width, 2), or (B, n, 2) where `at` is given
-    "Pixels by which each pixel moves; raises ValueError for another number of them than `size` has"
-    h,w = self.size if size is None else size
-    if at is None and y.shape[1] != h*w: raise ValueError(f"there are {y.shape[1]} answers, size={(h,w)} needs {h*w}: give the frames' `size`")
-    return (y if at is not None else y.unflatten(1, (h,w)))/self.scale
+    def forward(self,
+        y:Tensor, # (B, M, 2) the decoder's results
+        at:Tensor|None=None, # (n,) the pixels they belong to; None: all
+        size:tuple[int, int]|None=None, # height and width of frames of another size; None: `self.size`
+    )->Tensor: # (B, height, width, 2), or (B, n, 2) where `at` is given
+        "Pixels by which each pixel moves; raises TypeError or ValueError for a size that has more or fewer pixels"
+        size = self.size if size is None else check_size(size, 2)
+        if at is not None: return y/self.scale
+        n = size[0]*size[1]
+        if y.shape[1] != n: raise ValueError(f"size={size} has {n} pixels, the results are {y.shape[1]}: give the frames' size, model(x, size=(height, width))")
+        return y.unflatten(1, size)/self.scale
+
+    def extra_repr(self)->str: # the shapes
+        "What `print` shows"
+        h,w = self.size
+        return f'(B, {h*w}, 2) -> (B, {h}, {w}, 2), scale={self.scale}'
 
 # %% ../nbs/15_flow.ipynb #4c83f601
 def end_point_error(
@@ -88,29 +107,44 @@ def end_point_error(
     target:Tensor, # (..., 2) true
     mask:Tensor|None=None, # (...) bool, True where the truth is known; None: everywhere
 )->Tensor: # () pixels
-    "Mean distance between predicted and true ends of the motion. Raises ValueError for other shapes. Source: Perceiver IO, its experiments on optical flow"
-    if flow.shape != target.shape or flow.shape[-1] != 2: raise ValueError(f"flow is {tuple(flow.shape)} and target {tuple(target.shape)}: both must be (..., 2)")
-    err = torch.linalg.vector_norm(flow-target, dim=-1)
-    return err.mean() if mask is None else err[mask].mean()
+    """Mean distance between predicted and true ends of the motion
+
+    Raises TypeError or ValueError for other shapes or types, and where there is no pixel to measure. Source: Perceiver IO, its experiments on optical flow."""
+    check_float(flow, 'flow')
+    check_float(target, 'target')
+    if flow.shape != target.shape or flow.shape[-1] != 2 or not flow.numel():
+        raise ValueError(f"flow is {tuple(flow.shape)} and target {tuple(target.shape)}: both must be (..., 2), with at least one pixel")
+    off = flow-target
+    if mask is None: return torch.linalg.vector_norm(off, dim=-1).mean()
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != flow.shape[:-1]: raise ValueError(f"mask must be a torch.bool tensor {tuple(flow.shape[:-1])}: True where the truth is known")
+    if not graph_mode() and not mask.any(): raise ValueError("mask has no True: there is no pixel to measure")
+    return torch.linalg.vector_norm(off.masked_fill(~mask[...,None], 0), dim=-1).sum()/mask.sum()
 
 # %% ../nbs/15_flow.ipynb #40ae0f6d
 def warp(
     frame:Tensor, # (B, C, height, width) the second frame
     flow:Tensor, # (B, height, width, 2) by how many pixels each pixel of the first moves: along the width, along the height
 )->Tensor: # (B, C, height, width) the first frame; what comes from beyond the edge repeats the edge
-    "The frame that moves into `frame` under `flow`, by bilinear interpolation"
+    "The frame that moves into `frame` under `flow`, by bilinear interpolation; raises TypeError or ValueError for other shapes or types"
+    check_float(frame, 'frame')
+    check_float(flow, 'flow')
+    if frame.ndim != 4 or flow.shape != (frame.shape[0],*frame.shape[2:],2):
+        raise ValueError(f"frame is {tuple(frame.shape)} and flow {tuple(flow.shape)}: must be (B, C, height, width) and (B, height, width, 2)")
     h,w = frame.shape[-2:]
     ys,xs = torch.meshgrid(torch.arange(h, device=flow.device), torch.arange(w, device=flow.device), indexing='ij')
-    at = (torch.stack([xs,ys], -1) + flow)*2/torch.tensor([w-1,h-1], device=flow.device) - 1
+    at = (torch.stack([xs,ys], -1) + flow)*2/torch.tensor([max(w-1,1),max(h-1,1)], device=flow.device) - 1
     return F.grid_sample(frame, at.to(frame), align_corners=True, padding_mode='border')
 
 # %% ../nbs/15_flow.ipynb #431ee6a3
 def flow_image(
     flow:Tensor, # (height, width, 2)
-    top:float|None=None, # length that gets full colour; None: the longest there is
+    top:float|None=None, # length that gets full colour, above 0; None: the longest there is
 )->Tensor: # (height, width, 3) from 0 to 1
-    "A flow as colours: direction as hue, length as saturation"
+    "A flow as colours: direction as hue, length as saturation; raises TypeError or ValueError for another shape or type"
     from matplotlib.colors import hsv_to_rgb
+    check_float(flow, 'flow')
+    if flow.ndim != 3 or flow.shape[-1] != 2 or not flow.numel(): raise ValueError(f"flow is {tuple(flow.shape)}, must be (height, width, 2): that of one sample")
+    if top is not None: check_real(1e-12, 1e12, top=top)
     f = flow.detach().float().cpu()
     length,angle = f.norm(dim=-1),torch.atan2(f[...,1], f[...,0])
     top = max(length.max().item(), 1e-6) if top is None else top

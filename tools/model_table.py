@@ -157,7 +157,7 @@ def param_grads(
     call=None, # what is called; None: the model
 )->dict[str, Tensor]: # by name; zeros for a parameter that has no influence
     "Gradients of the loss in all parameters"
-    params,y = dict(model.named_parameters()),(call or model)(*args)
+    params,y = dict(model.named_parameters()),(model if call is None else call)(*args)
     found = torch.autograd.grad(loss(y), list(params.values()), allow_unused=True, materialize_grads=True)
     return dict(zip(params, found))
 
@@ -397,7 +397,8 @@ def main()->int: # exit status
     for r in rows: print(f'| {r} | ' + ' | '.join(cells[r,c].text.replace('|', '\\|') for c in columns) + ' |')
     errors = {}
     for (r,c),cell in cells.items():
-        if not cell.good: errors.setdefault((r, cell.error[:1500]), []).append(c)
+        text = cell.error if len(cell.error) <= 1600 else f'{cell.error[:800]}\n…\n{cell.error[-800:]}'
+        if not cell.good: errors.setdefault((r, text), []).append(c)
     for (r,error),found in errors.items(): print(f"\n{r} × {', '.join(found)}:\n{error}")
     bad = sum(not cell.good for cell in cells.values())
     slowest = ', '.join(f'{c} {sum(cells[r,c].seconds for r in rows):.0f} s' for c in columns)

@@ -256,7 +256,7 @@ PICTURE.encode(PIXELS)
 PICTURE.forward_features(PIXELS)
 PICTURE.forward_head(LATENTS)
 PICTURE.decode(LATENTS, at=tensor([0, 2]), chunk=1)
-PerceiverIO(POINTS, TokenwiseOutput(3), SMALL).decode(LATENTS, TOKENS)
+PerceiverIO(POINTS, TokenwiseOutput(3), SMALL).decode(LATENTS, POINTS(ROWS, MASK))
 CLASSES.reset_head(ClassOutput(3))
 CLASSES.reset_head(3)
 CLASSES.reset_classifier(3)
@@ -269,7 +269,8 @@ CLASSES.groups()
 
 encode_text('abc', ends=True)
 decode_text(tensor([70, 71, 72]))
-pad_texts(['abc', 'de', tensor([70, 71])], length=6, ends=True)
+pad_texts(['abc', b'de'], length=6, ends=True)
+pad_texts(['abc', tensor([70, 71]), [70, 71]])
 TextInput(12, 16, n_symbols=262, std=0.02)
 TEXT(IDS, mask=MASK)
 TextOutput(std=0.02)
@@ -657,16 +658,17 @@ def make_case(
         free = slots(tree, ns)
         if not free: break
         slot = rng.choices(free, [(1 if o.at is None else 3)*(1 if o.depth else 2) for o in free])[0]
-        if rng.random() < 0.03:
+        if rng.random() < 0.03 and 'nonsense' not in {k.arg for k in slot.call.keywords}:
             slot.call.keywords.append(ast.keyword('nonsense', ast.Constant(1)))
             continue
         value = expand(new_value(slot, rng, deep and slot.depth > 0))
-        if must_be_refused(slot, value): refuse.append(f'{slot.name}={value}')
         node = ast.parse(value, mode='eval').body
+        if must_be_refused(slot, value): refuse.append((node, f'{slot.name}={value}'))
         if slot.at is None: slot.call.keywords.append(ast.keyword(slot.name, node))
         elif isinstance(slot.at, int): slot.call.args[slot.at] = node
         else: slot.at.value = node
-    return Case(row, ast.unparse(tree), rng.random() < 0.7, ', '.join(refuse))
+    kept = list(ast.walk(tree)) # a second change can take the first one's call away
+    return Case(row, ast.unparse(tree), rng.random() < 0.7, ', '.join(o for node,o in refuse if node in kept))
 
 # ---- What became of a call.
 class Result(NamedTuple):
@@ -705,6 +707,7 @@ def judge_error(
     try: text = str(e)
     except Exception as other: text = f'error without text: {other!r}'
     frames = list(traceback.walk_tb(e.__traceback__))[1:] # without the worker's own
+    if not frames: return Result('void', text) # not even Python
     frame,tb = frames[-1][0],e.__traceback__
     while tb.tb_next: tb = tb.tb_next
     where = f'{Path(frame.f_code.co_filename).name}:{tb.tb_lineno}'
@@ -723,7 +726,7 @@ def judge_error(
     if not raised or not Path(frame.f_code.co_filename).is_relative_to(package): return result('error')
     if isinstance(e, (ImportError, FileNotFoundError, NotImplementedError)): return result('refused')
     if not isinstance(e, (ValueError, TypeError)): return result('error')
-    said = {o for o in names if re.search(rf'(?<![A-Za-z_]){re.escape(o)}(?![A-Za-z_])', text)}
+    said = {o for o in names if re.search(rf'(?<!\w){re.escape(o)}(?!\w)', text)}
     return result('refused' if said else 'unnamed')
 
 def tensors_in(
