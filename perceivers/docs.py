@@ -178,6 +178,7 @@ def _methods(self:Reference):
     except (OSError, TypeError): return
     for o in body:
         if not isinstance(o, ast.FunctionDef) or o.name[0]=='_' or not ast.get_docstring(o): continue
+        if o.name=='extra_repr': continue # PyTorch calls it, nobody else
         method = vars(self.sym)[o.name]
         r = Reference(getattr(method, '__func__', method), f'{self.nm}.{o.name}', self.title_level+1)
         r.shown = self.shown
@@ -829,7 +830,7 @@ def social_card(
     plt.close(fig)
     return Path(path)
 
-# %% ../nbs/91_docs.ipynb #6f4f9e01
+# %% ../nbs/91_docs.ipynb #9362a7ef
 def front_picture(
     path:str|Path, # where to write it
 )->Path:           # the same, a picture of 900 by 300 pixels
