@@ -308,7 +308,7 @@ def _on_disk(names, path):
 def find_data(
     names:dict, # {folder: the archive it comes in, or None}, the one to prefer first
     fetch:Callable, # downloads one of these folders into fastai's data folder and gives its path
-    path:str|Path=None, # the only folder to look in; None for `PERCEIVERS_DATA`, then fastai's, then a download
+    path:str|Path=None, # the only folder to search; None for `PERCEIVERS_DATA`, then fastai's, then a download
 )->Path: # one of the folders, unpacked
     "The folder of a data set. Raises FileNotFoundError, saying what was tried, if there is none; ValueError if an archive is corrupt"
     if found := _on_disk(names, path): return found
@@ -376,7 +376,7 @@ def class_files(
     "Image files below a folder with their classes. Raises FileNotFoundError if there is no such folder, ValueError if it has no images"
     if not path.is_dir(): raise FileNotFoundError(f"there is no folder {path}")
     files = sorted(o for o in get_image_files(path) if o.parent!=path)
-    if not files: raise ValueError(f"{path} has no image files in class folders: it must look like {path}/CLASS/IMAGE.png")
+    if not files: raise ValueError(f"{path} has no image files in class folders: it must be laid out as {path}/CLASS/IMAGE.png")
     return files,[o.parent.name for o in files]
 
 # %% ../nbs/20_data.ipynb #505d407c

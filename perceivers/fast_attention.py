@@ -13,7 +13,7 @@ from torch import nn, Tensor
 from torch.nn import functional as F
 from torch.nn.modules import module as _hooks
 from .attention import CrossAttention, attention, masked_softmax, merge_heads, plain_is_faster, split_heads, zero_masked
-from .position import graph_mode
+from .position import MAX_SIZE, check_int, graph_mode
 
 # %% ../nbs/02_fast_attention.ipynb #960345c8
 def fold_norm(
@@ -243,7 +243,9 @@ def form_costs(
     N:int, # queries
     M:int, # tokens of the context
 )->dict[str, int]: # multiply-adds of one sample by form
-    "What each form of computing a layer's result costs"
+    "What each form of computing a layer's result costs; raises TypeError for a layer that is none"
+    if not isinstance(layer, CrossAttention): raise TypeError(f"layer is a {type(layer).__name__}: must be a CrossAttention")
+    if not graph_mode(): check_int(0, MAX_SIZE, N=N, M=M)
     H,dq,C,qk,v,o = layer.n_heads,layer.d_q,layer.d_kv,layer.d_qk,layer.d_v,layer.d_out
     keys_values,ends = M*C*(qk+v),N*dq*qk + N*v*o
     return {'textbook': keys_values + ends + N*M*(qk+v),
@@ -255,6 +257,8 @@ def is_plain(
     layer:CrossAttention, # any
 )->bool: # True: its parameters may be read instead of calling its layers
     "Whether a layer and the layers in it are exactly what they were made as: class, parameters, no hooks, no `forward` of their own"
+    if not isinstance(layer, nn.Module): raise TypeError(f"layer is a {type(layer).__name__}: must be a CrossAttention")
+    if type(layer) is not CrossAttention: return False
     if _hooks._global_forward_hooks or _hooks._global_forward_pre_hooks: return False
     if _hooks._global_backward_hooks or _hooks._global_backward_pre_hooks: return False
     kinds = {layer:CrossAttention, layer.q_norm:nn.LayerNorm, layer.kv_norm:nn.LayerNorm} | dict.fromkeys((layer.q, layer.k, layer.v, layer.out), nn.Linear)
@@ -276,7 +280,8 @@ def cross_attention(
 
     Raises what the layer raises, and ValueError for another `form`, or a fast one of a layer that is not plain."""
     forms = {'queries':absorb_queries, 'context':absorb_context}
-    if form not in ('auto', 'textbook', *forms): raise ValueError(f"form={form!r}: must be 'auto', 'textbook', 'queries' or 'context'")
+    if not isinstance(layer, nn.Module): raise TypeError(f"layer is a {type(layer).__name__}: must be a CrossAttention")
+    if not isinstance(form, str) or form not in ('auto', 'textbook', *forms): raise ValueError(f"form={form!r}: must be 'auto', 'textbook', 'queries' or 'context'")
     plain = form != 'textbook' and is_plain(layer)
     if form in forms and not plain:
         raise ValueError(f"form={form!r} reads the layer's own weights, but a layer in it was replaced or has hooks: 'textbook' calls it")
@@ -290,3 +295,6 @@ def cross_attention(
     return layer(x, context, mask) if form=='textbook' else forms[form](layer, x, context, mask)
 
 MANY = 2**14 # what a number of queries or tokens counts as where an exported graph leaves it open
+
+# %% ../nbs/02_fast_attention.ipynb #all02cod
+__all__ = ['cross_attention', 'is_plain', 'form_costs']

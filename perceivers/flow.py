@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from fastcore.basics import store_attr
 from .inputs import InputAdapter
-from .outputs import TokenwiseOutput
+from .outputs import TokenwiseOutput, check_rows
 from .position import MAX_COUNT, FourierPosition, Tokens, check_float, check_int, check_max_res, check_real, check_size, graph_mode
 from .stems import PointStem
 
@@ -91,6 +91,7 @@ class FlowOutput(TokenwiseOutput):
     )->Tensor: # (B, height, width, 2), or (B, n, 2) where `at` is given
         "Pixels by which each pixel moves; raises TypeError or ValueError for a size that has more or fewer pixels"
         size = self.size if size is None else check_size(size, 2)
+        check_rows(y, None, 2)
         if at is not None: return y/self.scale
         n = size[0]*size[1]
         if y.shape[1] != n: raise ValueError(f"size={size} has {n} pixels, the results are {y.shape[1]}: give the frames' size, model(x, size=(height, width))")

@@ -11,7 +11,7 @@ from torch import nn, Tensor
 from fastcore.basics import patch, store_attr
 from .inputs import InputAdapter
 from .outputs import OutputAdapter, VectorOutput
-from .position import MAX_COUNT, Tokens, check_bool, check_float, check_int, check_real
+from .position import MAX_COUNT, Tokens, check_bool, check_float, check_int, check_is_tokens, check_real
 
 # %% ../nbs/16_multimodal.ipynb #206d204b
 class VectorInput(InputAdapter):
@@ -183,6 +183,7 @@ class MultimodalOutput(OutputAdapter):
         d_latent:int, # D, channels of the model's latents
     )->None:
         "Binds all adapters, those whose width is left open last; raises ValueError where one is bound to another width already"
+        check_int(1, MAX_COUNT, d_latent=d_latent)
         inputs = getattr(input, 'adapters', {})
         open_ = [k for k,o in self.adapters.items() if isinstance(o, VectorOutput) and o.from_model]
         for k,o in self.adapters.items():
@@ -204,6 +205,7 @@ class MultimodalOutput(OutputAdapter):
         if self.tags is None: raise ValueError("adapters leave their d_query open: a model binds them, PerceiverIO(input, output)")
         by_argument = {what:_check_names(given, self.names, what) for what,given in dict(at=at, **kwargs).items()}
         own = {k:{what:given[k] for what,given in by_argument.items() if k in given} for k in self.names}
+        if tokens is not None: check_is_tokens(tokens)
         named = (tokens.named if tokens is not None else None) or {}
         rows = {k: _pad_rows(o.queries(named.get(k), **own[k]), self.tags[f'm_{k}']) for k,o in self.adapters.items()}
         return rows, own

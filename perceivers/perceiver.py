@@ -96,8 +96,10 @@ class Perceiver(PerceiverModel):
         latents:Tensor, # (B, N, D) from `forward_features`
         pre_logits:bool=False, # stop before the linear layer
     )->Tensor: # (B, n_out); (B, D) with `pre_logits`
-        "The outputs from latents"
-        mean = latents.mean(1)
+        "The outputs from latents; raises ValueError for latents of another shape"
+        if not isinstance(latents, Tensor) or latents.ndim != 3 or latents.shape[-1] != self.num_features:
+            raise ValueError(f"latents must be a tensor (B, N, {self.num_features}), as forward_features gives them")
+        mean = latents.to(self.encoder.latents.dtype).mean(1)
         return mean if pre_logits else self.head(mean)
 
     def reset_head(self,

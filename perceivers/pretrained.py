@@ -8,7 +8,7 @@ __all__ = ['SamplesInput', 'FramesInput', 'SamplesOutput', 'FramesOutput', 'offi
            'prepare_picture', 'load_matching']
 
 # %% ../nbs/41_pretrained.ipynb #b65648dd
-import json, os
+import json, numbers, os
 from difflib import get_close_matches
 from pathlib import Path
 import torch
@@ -207,7 +207,8 @@ def _output_names(adapter):
 def official_names(
     model:PerceiverIO, # one of the seven kinds that transformers has
 )->dict: # {our name: [their names]}, whose tensors, stacked, are ours
-    "Which tensors of transformers' Perceiver are which of ours"
+    "Which tensors of transformers' Perceiver are which of ours; raises TypeError for what is no `PerceiverIO`"
+    if not isinstance(model, PerceiverIO): raise TypeError(f"model is a {type(model).__name__}: must be a PerceiverIO")
     dec = 'perceiver.decoder' + ('' if isinstance(model.output, TextOutput) else '.decoder')
     names = _input_names(model.input) | {'encoder.latents':['perceiver.embeddings.latents']}
     names |= _block_names('encoder.cross.0', 'perceiver.encoder.cross_attention', True)
@@ -223,14 +224,14 @@ def _check_names(names, state):
     wanted = {o for v in names.values() for o in v}
     missing,left = sorted(wanted-set(state)),sorted(set(state)-wanted)
     def short(o): return f"{[k[:100] for k in o[:4]]}{'…' if len(o) > 4 else ''}"
-    if missing or left: raise ValueError(f"weights do not fit: missing {short(missing)}, unexpected {short(left)}")
+    if missing or left: raise ValueError(f"state does not fit: missing {short(missing)}, unexpected {short(left)}")
 
 # %% ../nbs/41_pretrained.ipynb #905ec112
 def _check_sizes(names, got, ours):
     "Raises ValueError for tensors of another number of elements"
     misfits = {k:v for k,v in got.items() if v.numel() != ours[k].numel()}
     bad = [f"{names[k][0]} {tuple(v.shape)} for {tuple(ours[k].shape)}" for k,v in misfits.items()]
-    if bad: raise ValueError(f"weights do not fit: {', '.join(bad[:4])}")
+    if bad: raise ValueError(f"state does not fit: {', '.join(bad[:4])}")
 
 # %% ../nbs/41_pretrained.ipynb #83fd5fcf
 def official_state(
@@ -238,6 +239,7 @@ def official_state(
     state:dict, # {their name: tensor}
 )->dict: # {our name: tensor}
     "Their tensors under our names, in our shapes; raises ValueError for names missing or left over, or other sizes"
+    if not isinstance(state, dict): raise TypeError(f"state is a {type(state).__name__}: must be {{name: tensor}}")
     names,ours = official_names(model),model.state_dict()
     _check_names(names, state)
     got = {k:torch.cat([state[o] for o in v]) if len(v) > 1 else state[v[0]] for k,v in names.items()}
@@ -251,10 +253,11 @@ def from_official(
     state:dict, # {their name: tensor}
 )->PerceiverIO: # in evaluation mode, with a copy of the weights, in their type
     "Our model of one of transformers' Perceivers; raises ValueError for another class, or weights that do not fit"
-    if arch not in _makers: raise ValueError(f"{arch} must be one of {', '.join(_makers)}")
+    if arch not in _makers: raise ValueError(f"arch={arch!r}: must be one of {', '.join(_makers)}")
+    if not isinstance(config, dict): raise TypeError(f"config is a {type(config).__name__}: must be a dict")
     try:
         with torch.device('meta'): model = _makers[arch](config)
-    except KeyError as e: raise ValueError(f"the configuration of this {arch} has no {e}") from e
+    except KeyError as e: raise ValueError(f"config of {arch} has no {e}") from e
     weights = official_state(model, state)
     model.to(weights['encoder.latents'].dtype).to_empty(device='cpu').load_state_dict(weights)
     return model.eval()
@@ -266,7 +269,7 @@ def from_transformers(
     "A model of transformers as one of ours; raises TypeError or ValueError for a class that is none of these"
     kind = type(model).__name__
     if not isinstance(model, nn.Module): raise TypeError(f"model is a {kind}: must be a Perceiver of transformers")
-    if not hasattr(model, 'config'): raise ValueError(f"{kind} must be one of {', '.join(_makers)}")
+    if kind not in _makers: raise ValueError(f"model is a {kind}: must be one of {', '.join(_makers)}")
     return from_official(kind, model.config.to_dict(), model.state_dict())
 
 # %% ../nbs/41_pretrained.ipynb #d3a644cf
@@ -316,7 +319,8 @@ def _config(m):
     if isinstance(i, FlowInput): c |= dict(train_size=list(i.size))
     elif isinstance(i, ImageInput): c |= dict(image_size=i.size[0])
     if isinstance(o, VectorOutput): c |= dict(num_labels=o.d_out)
-    return c | (_multimodal_config(i, o) if isinstance(i, MultimodalInput) else {})
+    if isinstance(i, MultimodalInput): c |= _multimodal_config(i, o)
+    return {k:int(v) if isinstance(v, numbers.Integral) and not isinstance(v, bool) else v for k,v in c.items()}
 
 # %% ../nbs/41_pretrained.ipynb #ff1abd61
 def _flat(settings, at=''):
@@ -426,7 +430,8 @@ def load_pretrained(
         if short not in official:
             near = get_close_matches(short[:80], official, 2)
             hint = f"; did you mean {' or '.join(near)}?" if near else "; a repository of the Hub is 'hf-hub:user/repo'"
-            raise FileNotFoundError(f"{name[:200]} is no folder here, nor an official name ({', '.join(official)}){hint}")
+            known = ', '.join(official)
+            raise FileNotFoundError(f"{name[:200]} is no folder here, nor an official name ({known}){hint}")
         path = _from_hub(f'deepmind/{short}')
     if path.is_file() and path.name in ('model.safetensors', 'config.json', 'pytorch_model.bin'): path = path.parent
     if not path.is_dir(): raise ValueError(f"{path} must be a folder, or model.safetensors in it")
@@ -506,3 +511,6 @@ def load_matching(
     fits = [k for k in mine if k in state and state[k].shape==mine[k].shape]
     model.load_state_dict({k:state[k] for k in fits}, strict=False)
     return {'loaded':fits, 'left out':[k for k in state if k not in fits], 'kept':[k for k in mine if k not in fits]}
+
+# %% ../nbs/41_pretrained.ipynb #all41cod
+__all__ = ['load_pretrained', 'from_transformers', 'to_transformers', 'load_matching', 'prepare_picture']

@@ -80,6 +80,7 @@ def plot_text_attention(
 # %% ../nbs/25_reading.ipynb #380652c0
 @draw_attention.register
 def _draw_text(adapter:TextInput, xs, maps, n=16, titles=None, title=None):
+    "A sign for each symbol, and a row of weights for each latent"
     plot_text_attention(symbols(xs[0]), maps, n, titles, title)
 
 # %% ../nbs/25_reading.ipynb #eff1c731
@@ -104,7 +105,7 @@ def _draw_set(adapter:SetInput, xs, maps, n=16, titles=None, title=None):
     if adapter.d_position < 2: raise TypeError(f"d_position={adapter.d_position}: must be at least 2, the row and column of a point in the picture")
     plot_point_attention(xs[0][:,:adapter.d_position], maps, n, titles, title)
 
-# %% ../nbs/25_reading.ipynb #d363ebfb
+# %% ../nbs/25_reading.ipynb #fd4ea81d
 def _without_masks(xs):
     "The data elements of a sample: a bool tensor of rank 1 that follows one (rank 2 in a batch) is its mask"
     data,masked = [],True

@@ -72,7 +72,8 @@ class ResamplerMLP(nn.Module):
     def forward(self,
         x:Tensor, # (B, N, d)
     )->Tensor: # (B, N, d)
-        "Each latent after the MLP"
+        "Each latent after the MLP; raises ValueError for another width or type"
+        check_tokens(x, 'x', self.d, self.norm.weight)
         return self.down(self.up(self.norm(x)).relu()**self.power)
 
 # %% ../nbs/30_resampler.ipynb #7c51d2be
@@ -110,15 +111,15 @@ class Resampler(nn.Module):
             if x.mask is not None and mask is not None:
                 raise ValueError("mask is given twice: with the tokens, and as mask=")
             x,mask = x.array(),x.mask if mask is None else mask
-        check_float(x, 'features')
+        check_float(x, 'x')
         if x.ndim not in (3, 4) or x.shape[-1] != self.d:
-            raise ValueError(f"features are {tuple(x.shape)}, must be (B, M, {self.d}) or (B, T, S, {self.d})")
+            raise ValueError(f"x is {tuple(x.shape)}, must be (B, M, {self.d}) or (B, T, S, {self.d}), d={self.d}")
         x = x.to(self.latents.dtype)
         if self.time is not None:
             limit = f"n_frames={self.n_frames}"
-            if x.ndim != 4: raise ValueError(f"features are {tuple(x.shape)}, must be (B, T, S, {self.d}) for {limit}")
+            if x.ndim != 4: raise ValueError(f"x is {tuple(x.shape)}, must be (B, T, S, {self.d}) for {limit}")
             if x.shape[1] > self.n_frames:
-                raise ValueError(f"there are {x.shape[1]} frames, {limit}: `resize` makes it read more")
+                raise ValueError(f"x has {x.shape[1]} frames, {limit}: `resize` makes it read more")
             x = x + self.time.table[:x.shape[1],None]
         if x.ndim==4:
             if isinstance(mask, Tensor) and mask.ndim==3:
@@ -182,3 +183,6 @@ def resampler_from_idefics(
     try: model.to(state['latents'].dtype).load_state_dict(state)
     except RuntimeError as e: raise ValueError(f"state does not fit: {str(e)[:400]}") from e
     return model
+
+# %% ../nbs/30_resampler.ipynb #all30cod
+__all__ = ['Resampler', 'resampler_from_idefics']

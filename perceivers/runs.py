@@ -138,7 +138,7 @@ def after_epoch(self:WriteMetrics)->None:
     "The table so far, with the seconds since the start"
     self.rows.append([self.epoch, *self.recorder.values[-1], round(time.time()-self.t0)])
     def write(p):
-        with p.open('w', newline='') as f: csv.writer(f).writerows([['epoch','train_loss','valid_loss','valid_accuracy','seconds'], *self.rows])
+        with p.open('w', newline='') as f: csv.writer(f).writerows([['epoch','train_loss','valid_loss','accuracy','seconds'], *self.rows])
     write_whole(self.path, write)
 
 # %% ../nbs/26_runs.ipynb #2ba105b1
@@ -242,7 +242,7 @@ def _fit_and_save(name, r, dls, seed, out):
     learn = train_recipe(r, dls, seed, WriteMetrics(out/'metrics.csv'))
     minutes = (time.time()-start)/60
     with learn.no_bar(): valid = learn.validate()[1]
-    save_run(learn, out, dict(data=name, seed=seed, minutes=round(minutes,1), valid_accuracy=valid, **r))
+    save_run(learn, out, dict(data=name, seed=seed, minutes=round(minutes,1), validation_accuracy=valid, **r))
     print(f"{learn.model.num_params():,} parameters, {minutes:.1f} minutes, {out/'model.safetensors'}")
     print(f"to label an image: perceivers-predict {out} IMAGE")
     print(f"validation accuracy {valid:.4f}")

@@ -84,7 +84,7 @@ class TimmStem(nn.Module):
         size:tuple[int, int]|None=None, # height and width, for a model made for one size; None: its own, or any
     )->None:
         """Raises ImportError without timm; ValueError for a name that timm doesn't know, a model without feature maps,
-        or a `size` where any will do; OSError where weights cannot be fetched"""
+        or a `size` where any will do; FileNotFoundError where weights cannot be fetched"""
         super().__init__()
         if not isinstance(name, str): raise TypeError(f"name={name!r}: must be a name such as 'resnet18'")
         check_int(1, MAX_COUNT, n_ch=n_ch)
@@ -101,7 +101,7 @@ class TimmStem(nn.Module):
         sized = {} if size is None else {'img_size':size}
         options = dict(features_only=True, out_indices=(-1,), in_chans=n_ch, pretrained=pretrained)
         try: self.body = timm.create_model(name, **options, **sized)
-        except OSError as e: raise OSError(f"{given}: timm can't fetch the weights: {e}") from e
+        except OSError as e: raise FileNotFoundError(f"{given}: timm can't fetch the weights: {e}") from e
         except (TypeError, RuntimeError, AttributeError) as e:
             raise ValueError(f"{given}: timm can't make feature maps of it: {e}") from e
         store_attr('name,n_ch,size')

@@ -12,7 +12,7 @@ from torch import nn, Tensor
 from torch.nn import functional as F
 from fastcore.basics import store_attr
 from .inputs import InputAdapter
-from .outputs import OutputAdapter, rows_at
+from .outputs import OutputAdapter, check_rows, rows_at
 from .position import MAX_COUNT, LearnedPosition, Tokens, check_bool, check_int, check_real, graph_mode
 
 # %% ../nbs/12_text.ipynb #9fac757c
@@ -164,6 +164,7 @@ class TextOutput(OutputAdapter):
     )->Tensor: # (B, O, n_symbols)
         "Logits of the symbols; raises ValueError before a model has bound it"
         self._check_bound()
+        check_rows(y, None, self.d_query)
         return F.linear(y, self.input.embed.weight, self.bias)
 
     def _check_bound(self):
