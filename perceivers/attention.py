@@ -8,7 +8,6 @@ __all__ = ['MAX_PLAIN_HEADS', 'MAX_PLAIN_SCORES', 'check_heads', 'split_heads', 
            'attention', 'SelfAttention', 'CrossAttention', 'attention_weights', 'self_attention_weights']
 
 # %% ../nbs/01_attention.ipynb #68e8008d
-import math
 import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
@@ -50,9 +49,11 @@ def check_mask(
     "Raises ValueError unless there are tokens and `mask` is a bool of their shape"
     if not x.shape[1]: raise ValueError(f"no tokens at all: x is {tuple(x.shape)}, at least one token is needed")
     if mask is None: return
-    if not isinstance(mask, Tensor): raise TypeError(f"mask is a {type(mask).__name__}: must be a torch.bool tensor {tuple(x.shape[:2])}")
+    if not isinstance(mask, Tensor):
+        raise TypeError(f"mask is a {type(mask).__name__}: must be a torch.bool tensor {tuple(x.shape[:2])}")
     if mask.dtype != torch.bool or mask.shape != x.shape[:2]:
-        raise ValueError(f"mask is {mask.dtype} {tuple(mask.shape)}, must be torch.bool {tuple(x.shape[:2])}: True where a token is real")
+        raise ValueError(f"mask is {mask.dtype} {tuple(mask.shape)}, must be torch.bool {tuple(x.shape[:2])}: True "
+                         "where a token is real")
 
 def check_tokens(
     x:Tensor, # what was given
@@ -62,7 +63,8 @@ def check_tokens(
 )->None:
     "Raises TypeError or ValueError, naming the argument, unless `x` is (B, M, d) of the parameters' type"
     check_float(x, name)
-    if x.ndim != 3 or x.shape[-1] != d: raise ValueError(f"{name} is {tuple(x.shape)}, must be (B, M, {d}): {d} channels last")
+    if x.ndim != 3 or x.shape[-1] != d:
+        raise ValueError(f"{name} is {tuple(x.shape)}, must be (B, M, {d}): {d} channels last")
     if x.dtype != like.dtype and not torch.is_autocast_enabled(x.device.type):
         raise ValueError(f"{name} is {x.dtype}, the layer's parameters are {like.dtype}: convert one of them")
 
@@ -87,9 +89,12 @@ def check_attention(
     for name,o in (('q',q), ('k',k), ('v',v)):
         check_float(o, name)
         if o.ndim != 4: raise ValueError(f"{name} is {tuple(o.shape)}, must be (B, H, tokens, channels)")
-        if o.dtype != q.dtype and not torch.is_autocast_enabled(o.device.type): raise ValueError(f"{name} is {o.dtype}, q is {q.dtype}: they must be of one type")
-    if k.shape[:2] != q.shape[:2] or k.shape[-1] != q.shape[-1]: raise ValueError(f"k is {tuple(k.shape)}, q is {tuple(q.shape)}: they must agree in batch, heads and channels")
-    if v.shape[:3] != k.shape[:3]: raise ValueError(f"v is {tuple(v.shape)}, k is {tuple(k.shape)}: they must agree in batch, heads and tokens")
+        if o.dtype != q.dtype and not torch.is_autocast_enabled(o.device.type):
+            raise ValueError(f"{name} is {o.dtype}, q is {q.dtype}: they must be of one type")
+    if k.shape[:2] != q.shape[:2] or k.shape[-1] != q.shape[-1]:
+        raise ValueError(f"k is {tuple(k.shape)}, q is {tuple(q.shape)}: they must agree in batch, heads and channels")
+    if v.shape[:3] != k.shape[:3]:
+        raise ValueError(f"v is {tuple(v.shape)}, k is {tuple(k.shape)}: they must agree in batch, heads and tokens")
     if mask is not None: check_mask(k[:,0], mask)
     check_real(0, 1, dropout=dropout)
     if scale is not None: check_real(-1e6, 1e6, scale=scale)
@@ -184,7 +189,9 @@ def attention(
 
 # %% ../nbs/01_attention.ipynb #ce39d99c
 class SelfAttention(nn.Module):
-    "Attention of tokens among themselves, with one fused projection. Source: Perceiver, section 3.1 (latent transformer)"
+    """Attention of tokens among themselves, with one fused projection
+
+    Source: Perceiver, section 3.1 (latent transformer)."""
     def __init__(self,
         d:int, # channels of the tokens
         n_heads:int=8, # H
@@ -213,7 +220,9 @@ def forward(self:SelfAttention,
     x:Tensor, # (B, N, d) tokens
     mask:Tensor|None=None, # (B, N) bool, True where a token is real
 )->Tensor: # (B, N, d_out)
-    "What each token learns from the others; raises ValueError for another shape or type, a mask of another shape or no tokens"
+    """What each token learns from the others
+
+    Raises ValueError for another shape or type, a mask of another shape or no tokens."""
     check_tokens(x, 'x', self.d, self.norm.weight)
     check_mask(x, mask)
     qkv = self.qkv(self.norm(zero_masked(x, mask))).split((self.d_qk, self.d_qk, self.d_v), -1)
@@ -222,7 +231,9 @@ def forward(self:SelfAttention,
 
 # %% ../nbs/01_attention.ipynb #ca01clas
 class CrossAttention(nn.Module):
-    "Attention of one array to another; both are normalised inside. Source: Perceiver, section 3.1; Perceiver IO, section 3.1"
+    """Attention of one array to another; both are normalised inside
+
+    Source: Perceiver, section 3.1; Perceiver IO, section 3.1."""
     def __init__(self,
         d_q:int, # channels of the array that gives the queries
         d_kv:int, # C, channels of the context, which gives keys and values
@@ -241,7 +252,8 @@ class CrossAttention(nn.Module):
         check_real(0, 1, dropout=dropout)
         store_attr()
         self.q_norm,self.kv_norm = nn.LayerNorm(d_q),nn.LayerNorm(d_kv)
-        self.q,self.k,self.v,self.out = nn.Linear(d_q, d_qk),nn.Linear(d_kv, d_qk),nn.Linear(d_kv, d_v),nn.Linear(d_v, d_out)
+        self.q,self.k = nn.Linear(d_q, d_qk),nn.Linear(d_kv, d_qk)
+        self.v,self.out = nn.Linear(d_kv, d_v),nn.Linear(d_v, d_out)
 
     def extra_repr(self)->str: # the shapes
         "What `print` shows"
@@ -258,7 +270,8 @@ def check(self:CrossAttention,
     check_tokens(x, 'x', self.d_q, self.q_norm.weight)
     check_tokens(context, 'context', self.d_kv, self.kv_norm.weight)
     if x.shape[0] != 1 and x.shape[0] != context.shape[0]:
-        raise ValueError(f"x is {tuple(x.shape)}, context is {tuple(context.shape)}: x must have a batch of one, or the context's")
+        raise ValueError(f"x is {tuple(x.shape)}, context is {tuple(context.shape)}: x must have a batch of one, or "
+                         "the context's")
     check_mask(context, mask)
 
 @patch
@@ -267,7 +280,9 @@ def forward(self:CrossAttention,
     context:Tensor, # (B, M, d_kv) what gives keys and values
     mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real
 )->Tensor: # (B, N, d_out)
-    "What each row of `x` learns from the context; raises ValueError for other widths or types, a mask of another shape or no tokens"
+    """What each row of `x` learns from the context
+
+    Raises ValueError for other widths or types, a mask of another shape or no tokens."""
     self.check(x, context, mask)
     q = split_heads(self.q(self.q_norm(x)), self.n_heads).expand(context.shape[0], -1, -1, -1)
     c = self.kv_norm(zero_masked(context, mask))
@@ -283,7 +298,8 @@ def attention_weights(
 )->Tensor: # (B, H, N, M) float32; each row adds up to one, or to zero where no token is real
     """The weights with which `x` attends to `context`, before any dropout
 
-    Raises ValueError for other shapes or types, a mask of another shape or no tokens. Source: Perceiver, section 3.1."""
+    Raises ValueError for other shapes or types, a mask of another shape or no tokens.
+    Source: Perceiver, section 3.1."""
     _check_layer(layer, CrossAttention)
     for name,o in (('x',x), ('context',context)): check_float(o, name)
     x,context = (_plain(o).to(layer.q_norm.weight.dtype) for o in (x, context))
@@ -297,7 +313,9 @@ def self_attention_weights(
     x:Tensor, # (B, N, d) what attends to itself
     mask:Tensor|None=None, # (B, N) bool, True where a row is real
 )->Tensor: # (B, H, N, N) float32; each row adds up to one, or to zero where no row is real
-    "The weights with which the rows of `x` attend to one another, before any dropout. Source: Perceiver, section 3.1 (latent transformer)"
+    """The weights with which the rows of `x` attend to one another, before any dropout
+
+    Source: Perceiver, section 3.1 (latent transformer)."""
     _check_layer(layer, SelfAttention)
     check_float(x, 'x')
     x = _plain(x).to(layer.norm.weight.dtype)
@@ -321,4 +339,5 @@ def _weights(q, k, n_heads, mask):
     return masked_softmax(scores.expand(k.shape[0], -1, -1, -1), mask)
 
 # %% ../nbs/01_attention.ipynb #all01cod
-__all__ = ['plain_attention', 'attention', 'SelfAttention', 'CrossAttention', 'attention_weights', 'self_attention_weights']
+__all__ = ['plain_attention', 'attention', 'SelfAttention', 'CrossAttention', 'attention_weights',
+           'self_attention_weights']

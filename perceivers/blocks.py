@@ -9,7 +9,6 @@ __all__ = ['MAX_LAYERS', 'MLP', 'CrossAttentionBlock', 'SelfAttentionBlock', 'La
 import torch
 from torch import nn, Tensor
 from torch.utils.checkpoint import checkpoint
-from fastcore.basics import patch
 from fastcore.meta import delegates
 from .attention import CrossAttention, SelfAttention
 from .fast_attention import cross_attention
@@ -26,7 +25,8 @@ class MLP(nn.Sequential):
         check_int(1, MAX_COUNT, d=d)
         check_int(1, 1024, widening=widening)
         check_real(0, 1, dropout=dropout)
-        super().__init__(nn.LayerNorm(d), nn.Linear(d, widening*d), nn.GELU(), nn.Linear(widening*d, d), nn.Dropout(dropout))
+        wide = nn.Linear(d, widening*d)
+        super().__init__(nn.LayerNorm(d), wide, nn.GELU(), nn.Linear(widening*d, d), nn.Dropout(dropout))
         self.d = d
 
     def forward(self,
@@ -34,12 +34,15 @@ class MLP(nn.Sequential):
     )->Tensor: # (..., d)
         "Each row by itself; raises ValueError for another width or whole numbers"
         check_float(x, 'x')
-        if not x.ndim or x.shape[-1] != self.d: raise ValueError(f"x is {tuple(x.shape)}: its last axis must have {self.d} channels")
+        if not x.ndim or x.shape[-1] != self.d:
+            raise ValueError(f"x is {tuple(x.shape)}: its last axis must have {self.d} channels")
         return super().forward(x)
 
 # %% ../nbs/03_blocks.ipynb #9a9d726f
 class CrossAttentionBlock(nn.Module):
-    "Cross-attention, then an MLP, each added to what went in. Source: Perceiver, section 3.1; Perceiver IO, section 3.2"
+    """Cross-attention, then an MLP, each added to what went in
+
+    Source: Perceiver, section 3.1; Perceiver IO, section 3.2."""
     @delegates(CrossAttention.__init__, but=['d_out'])
     def __init__(self,
         d_q:int, # D, channels of the array that gives the queries
@@ -97,7 +100,7 @@ class LatentTransformer(nn.Sequential):
     )->None:
         check_int(0, MAX_LAYERS, n_layers=n_layers)
         super().__init__(*(SelfAttentionBlock(d, **kwargs) for _ in range(n_layers)))
-        self.grad_checkpointing = False # compute each block again in the backward pass instead of keeping what it computed
+        self.grad_checkpointing = False # compute each block again in the backward pass
 
     def forward(self,
         x:Tensor, # (B, N, d) latents

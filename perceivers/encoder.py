@@ -24,7 +24,8 @@ def sharing_order(
 
     Raises ValueError for another word. Source: Perceiver, section 3.1 and table 7."""
     orders = {'none':range(n), 'later':(min(i,1) for i in range(n)), 'all':(0 for _ in range(n))}
-    if not isinstance(share, str) or share not in orders: raise ValueError(f"{name}={str(share)[:40]!r}: must be one of {list(orders)}")
+    if not isinstance(share, str) or share not in orders:
+        raise ValueError(f"{name}={str(share)[:40]!r}: must be one of {list(orders)}")
     return tuple(orders[share])
 
 # %% ../nbs/04_encoder.ipynb #en04clas
@@ -44,7 +45,7 @@ class PerceiverEncoder(nn.Module):
         n_cross_heads:int=1, # of the cross-attentions
         d_cross_qk:int|None=None, # queries and keys of the cross-attentions; None: d_in
         d_cross_v:int|None=None, # values of the cross-attentions; None: d_cross_qk
-        cross_widening:int|None=None, # channels inside the cross-attentions' MLPs, as a multiple of d_latent; None: widening
+        cross_widening:int|None=None, # the same in the cross-attentions' MLPs; None: widening
         cross_residual:bool=True, # add what a cross-attention read to the latents
         share_cross:str='later', # which cross-attentions share weights: 'none', 'later' or 'all'
         share_blocks:str='all', # which latent transformers do
@@ -52,7 +53,7 @@ class PerceiverEncoder(nn.Module):
         dropout:float=0., # chance that an attention weight, or a channel of an MLP's result, is dropped while training
         fast:bool=True, # compute cross-attentions in the form that costs least; False: as in the textbook
     )->None:
-        "Raises ValueError or TypeError, naming the argument, for counts below 1, heads that do not divide a width, and unknown words"
+        "Raises ValueError or TypeError, naming the argument, for wrong counts, heads that do not divide, unknown words"
         super().__init__()
         check_int(1, MAX_COUNT, d_in=d_in, n_latents=n_latents, d_latent=d_latent)
         check_int(1, MAX_LAYERS, n_blocks=n_blocks)
@@ -73,10 +74,13 @@ class PerceiverEncoder(nn.Module):
 
         self.latents = nn.Parameter(torch.empty(n_latents, d_latent))
         nn.init.trunc_normal_(self.latents, std=latent_std, a=-2*latent_std, b=2*latent_std)
-        self.cross = nn.ModuleList(CrossAttentionBlock(d_latent, d_in, widening if cross_widening is None else cross_widening, cross_residual,
-            dropout, fast, n_heads=n_cross_heads, d_qk=d_cross_qk, d_v=d_cross_v) for _ in range(max(self.cross_order)+1))
-        self.blocks = nn.ModuleList(LatentTransformer(d_latent, n_layers, widening=widening, dropout=dropout, n_heads=n_heads, d_qk=d_qk, d_v=d_v)
-            for _ in range(max(self.block_order)+1))
+        wide = widening if cross_widening is None else cross_widening
+        cross = dict(widening=wide, residual=cross_residual, dropout=dropout, fast=fast,
+            n_heads=n_cross_heads, d_qk=d_cross_qk, d_v=d_cross_v)
+        block = dict(widening=widening, dropout=dropout, n_heads=n_heads, d_qk=d_qk, d_v=d_v)
+        n_cross_blocks,n_transformers = max(self.cross_order)+1,max(self.block_order)+1
+        self.cross = nn.ModuleList(CrossAttentionBlock(d_latent, d_in, **cross) for _ in range(n_cross_blocks))
+        self.blocks = nn.ModuleList(LatentTransformer(d_latent, n_layers, **block) for _ in range(n_transformers))
         self.grad_checkpointing = False # see `set_grad_checkpointing`
 
     def steps(self): # yields (CrossAttentionBlock or None, LatentTransformer)
@@ -87,28 +91,34 @@ class PerceiverEncoder(nn.Module):
     def forward(self,
         tokens:Tokens, # content, positions and mask of B samples of M tokens
     )->Tensor: # (B, N, d_latent)
-        "The latents after all blocks; raises ValueError for tokens of another width, no tokens, or a mask of another shape"
+        """The latents after all blocks
+
+        Raises ValueError for tokens of another width, no tokens, or a mask of another shape."""
         check_is_tokens(tokens)
         check_float(tokens.content, 'tokens')
-        if tokens.content.ndim != 3: raise ValueError(f"tokens are {tuple(tokens.content.shape)}, must be (B, M, {self.d_in})")
+        if tokens.content.ndim != 3:
+            raise ValueError(f"tokens are {tuple(tokens.content.shape)}, must be (B, M, {self.d_in})")
         x,z = tokens.array().to(self.latents.dtype),self.latents[None]
-        if x.shape[-1] != self.d_in: raise ValueError(f"tokens have {x.shape[-1]} channels, d_in={self.d_in}: they must be as many")
+        if x.shape[-1] != self.d_in:
+            raise ValueError(f"tokens have {x.shape[-1]} channels, d_in={self.d_in}: they must be as many")
         again = self.grad_checkpointing and torch.is_grad_enabled()
         for cross,block in self.steps():
-            if cross is not None: z = checkpoint(cross, z, x, tokens.mask, use_reentrant=False) if again else cross(z, x, tokens.mask)
+            if cross is not None and again: z = checkpoint(cross, z, x, tokens.mask, use_reentrant=False)
+            elif cross is not None: z = cross(z, x, tokens.mask)
             z = block(z)
         return z
 
     def set_grad_checkpointing(self,
         enable:bool=True, # False: keep everything again
     )->None:
-        "Compute each block again in the backward pass, instead of keeping what it computed: less memory, about a third more time"
+        "Compute each block again in the backward pass instead of keeping what it computed: less memory, more time"
         self.grad_checkpointing = enable
         for block in self.blocks: block.grad_checkpointing = enable
 
     def extra_repr(self)->str: # the shapes
         "What `print` shows"
-        return f'(B, M, {self.d_in}) -> (B, {self.n_latents}, {self.d_latent}), cross_order={self.cross_order}, block_order={self.block_order}'
+        shapes = f'(B, M, {self.d_in}) -> (B, {self.n_latents}, {self.d_latent})'
+        return f'{shapes}, cross_order={self.cross_order}, block_order={self.block_order}'
 
 # %% ../nbs/04_encoder.ipynb #sc04dict
 _unshared = dict(widening=2, share_cross='none', share_blocks='none', latent_std=0.5)

@@ -12,7 +12,8 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
 from torch.nn.modules import module as _hooks
-from .attention import CrossAttention, attention, masked_softmax, merge_heads, plain_is_faster, split_heads, zero_masked
+from .attention import CrossAttention, attention, masked_softmax, merge_heads
+from .attention import plain_is_faster, split_heads, zero_masked
 from .position import MAX_SIZE, check_int, graph_mode
 
 # %% ../nbs/02_fast_attention.ipynb #960345c8
@@ -27,7 +28,7 @@ def fold_norm(
 
 # %% ../nbs/02_fast_attention.ipynb #fc5c8869
 def _ones_attention(q, q_bias, x, mask, dropout, scale):
-    "Averages and sums of the attention weights by SDPA, with a channel of ones beside `x`; arguments as in `whole_attention`"
+    "Averages and sums of the attention weights by SDPA, with a channel of ones beside `x`"
     C = x.shape[-1]
     fill = -(C+1)%8
     q,x = F.pad(torch.cat([q, q_bias], -1), (0,fill)),F.pad(F.pad(x, (0,1), value=1), (0,fill))
@@ -77,7 +78,7 @@ def _pieces(
 
 # %% ../nbs/02_fast_attention.ipynb #3375155a
 def _add_piece(top, total, y, k, scores):
-    "Largest scores (1, N), sums (1, N) and weighted sums (C, N) after one more piece `k`, whose `scores` are overwritten"
+    "Largest scores (1, N), sums (1, N) and weighted sums (C, N) after one more piece; overwrites `scores`"
     old,top = top,torch.maximum(top, scores.amax(0, keepdim=True))
     fix,A = (old-top).exp(),scores.sub_(top).exp_()
     return top, total*fix + A.sum(0, keepdim=True), torch.addmm(y*fix, k.mT, A)
@@ -88,7 +89,7 @@ def streamed_averages(
     x:Tensor, # (M, C) its tokens
     mask:Tensor|None, # (M,) bool, True where a token is real
     eps:float, # of the norm
-)->tuple[Tensor, Tensor]: # averages (N, C) of the standardised tokens, and the logarithm (1, N) of the sum of exponentials
+)->tuple[Tensor, Tensor]: # averages (N, C) of standardised tokens, logarithms (1, N) of the sums
     "The averages of one sample's queries, a piece of the tokens at a time"
     top,total,y = q.new_full((1, q.shape[0]), -torch.inf),q.new_zeros(1, q.shape[0]),torch.zeros_like(q.mT)
     for _,k,scores in _pieces(q, x, mask, eps): top,total,y = _add_piece(top, total, y, k, scores)
@@ -111,7 +112,7 @@ def _add_grads(dq, dx, q, x, mask, eps, lse, g, gy):
 
 # %% ../nbs/02_fast_attention.ipynb #ef5229e6
 def _stream(q:Tensor, x:Tensor, mask:Tensor|None, eps:float)->tuple[Tensor,Tensor]:
-    "`streamed_averages` of a batch: queries (B, N, C), tokens (B, M, C), mask (B, M) or None; gives (B, N, C) and (B, 1, N)"
+    "`streamed_averages` of a batch: queries (B, N, C), tokens (B, M, C); gives (B, N, C) and (B, 1, N)"
     rows = [streamed_averages(q[i], x[i], None if mask is None else mask[i], eps) for i in range(x.shape[0])]
     y,lse = zip(*rows) if rows else ([],[])
     return torch.stack(y) if rows else torch.empty_like(q), torch.stack(lse) if rows else q.new_empty(0, 1, q.shape[1])
@@ -126,9 +127,11 @@ def streamed_attention_grads(
     q:Tensor, x:Tensor, mask:Tensor|None, lse:Tensor, g:Tensor, gy:Tensor, eps:float, for_x:bool
 )->tuple[Tensor,Tensor]:
     "Gradients of `streamed_attention` in queries and tokens; that of the tokens is empty unless `for_x`"
-    dq,dx = torch.zeros_like(q.mT, memory_format=torch.contiguous_format),torch.empty_like(x) if for_x else x.new_empty(0)
+    dq = torch.zeros_like(q.mT, memory_format=torch.contiguous_format)
+    dx = torch.empty_like(x) if for_x else x.new_empty(0)
     for i in range(x.shape[0]):
-        _add_grads(dq[i], dx[i] if for_x else None, q[i], x[i], None if mask is None else mask[i], eps, lse[i], g[i], gy[i])
+        own_dx,own_mask = dx[i] if for_x else None,None if mask is None else mask[i]
+        _add_grads(dq[i], own_dx, q[i], x[i], own_mask, eps, lse[i], g[i], gy[i])
     return dq.mT.contiguous(), dx
 
 @streamed_attention_grads.register_fake
@@ -199,10 +202,12 @@ def shared_attention(
 )->tuple[Tensor, Tensor]: # (B, N, C) and (B, N, 1)
     "Averages of the standardised `x` under attention, streamed or not, and the sums of the attention weights"
     if not streams(q, x, dropout):
-        return whole_attention(q, q_bias, F.layer_norm(zero_masked(x, mask), x.shape[-1:], eps=eps), mask, dropout, scale)
+        k = F.layer_norm(zero_masked(x, mask), x.shape[-1:], eps=eps)
+        return whole_attention(q, q_bias, k, mask, dropout, scale)
     total = torch.ones_like(q_bias) if mask is None else mask.any(-1)[:,None,None].expand_as(q_bias).to(q)
     wants_grad = torch.is_grad_enabled() and (q.requires_grad or x.requires_grad)
-    stream = streamed_attention if wants_grad or graph_mode() else _stream # an operator loads 130 MiB of PyTorch's compiler when it is first called
+    # an operator loads 130 MiB of PyTorch's compiler when it is first called
+    stream = streamed_attention if wants_grad or graph_mode() else _stream
     return stream((q*scale).contiguous(), x.contiguous(), mask, eps)[0]*total + 0*q_bias, total
 
 # %% ../nbs/02_fast_attention.ipynb #b2adedd5
@@ -244,7 +249,8 @@ def form_costs(
     M:int, # tokens of the context
 )->dict[str, int]: # multiply-adds of one sample by form
     "What each form of computing a layer's result costs; raises TypeError for a layer that is none"
-    if not isinstance(layer, CrossAttention): raise TypeError(f"layer is a {type(layer).__name__}: must be a CrossAttention")
+    if not isinstance(layer, CrossAttention):
+        raise TypeError(f"layer is a {type(layer).__name__}: must be a CrossAttention")
     if not graph_mode(): check_int(0, MAX_SIZE, N=N, M=M)
     H,dq,C,qk,v,o = layer.n_heads,layer.d_q,layer.d_kv,layer.d_qk,layer.d_v,layer.d_out
     keys_values,ends = M*C*(qk+v),N*dq*qk + N*v*o
@@ -256,17 +262,18 @@ def form_costs(
 def is_plain(
     layer:CrossAttention, # any
 )->bool: # True: its parameters may be read instead of calling its layers
-    "Whether a layer and the layers in it are exactly what they were made as: class, parameters, no hooks, no `forward` of their own"
+    "Whether a layer and its own layers are what they were made as: class, parameters, no hooks, no other `forward`"
     if not isinstance(layer, nn.Module): raise TypeError(f"layer is a {type(layer).__name__}: must be a CrossAttention")
     if type(layer) is not CrossAttention: return False
     if _hooks._global_forward_hooks or _hooks._global_forward_pre_hooks: return False
     if _hooks._global_backward_hooks or _hooks._global_backward_pre_hooks: return False
-    kinds = {layer:CrossAttention, layer.q_norm:nn.LayerNorm, layer.kv_norm:nn.LayerNorm} | dict.fromkeys((layer.q, layer.k, layer.v, layer.out), nn.Linear)
+    kinds = {layer:CrossAttention, layer.q_norm:nn.LayerNorm, layer.kv_norm:nn.LayerNorm}
+    kinds |= dict.fromkeys((layer.q, layer.k, layer.v, layer.out), nn.Linear)
     for m,kind in kinds.items():
         if type(m) is not kind or 'forward' in m.__dict__: return False
         if m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or m._backward_pre_hooks: return False
         if m is layer: continue
-        if type(m._parameters.get('weight')) is not nn.Parameter or type(m._parameters.get('bias')) is not nn.Parameter: return False
+        if any(type(m._parameters.get(k)) is not nn.Parameter for k in ('weight','bias')): return False
     return True
 
 def cross_attention(
@@ -281,10 +288,12 @@ def cross_attention(
     Raises what the layer raises, and ValueError for another `form`, or a fast one of a layer that is not plain."""
     forms = {'queries':absorb_queries, 'context':absorb_context}
     if not isinstance(layer, nn.Module): raise TypeError(f"layer is a {type(layer).__name__}: must be a CrossAttention")
-    if not isinstance(form, str) or form not in ('auto', 'textbook', *forms): raise ValueError(f"form={form!r}: must be 'auto', 'textbook', 'queries' or 'context'")
+    if not isinstance(form, str) or form not in ('auto', 'textbook', *forms):
+        raise ValueError(f"form={form!r}: must be 'auto', 'textbook', 'queries' or 'context'")
     plain = form != 'textbook' and is_plain(layer)
     if form in forms and not plain:
-        raise ValueError(f"form={form!r} reads the layer's own weights, but a layer in it was replaced or has hooks: 'textbook' calls it")
+        raise ValueError(f"form={form!r} reads the layer's own weights, but a layer in it was replaced or has "
+                         "hooks: 'textbook' calls it")
     if not plain: return layer(x, context, mask)
     layer.check(x, context, mask)
     if form=='auto':

@@ -9,19 +9,22 @@ __all__ = ['InputAdapter', 'read_batch', 'patchify', 'GridInput', 'ImageInput', 
 import math
 import torch
 from torch import nn, Tensor
-from fastcore.basics import patch, store_attr
+from fastcore.basics import store_attr
 from fastcore.meta import delegates
-from .position import MAX_COUNT, FourierPosition, Tokens, check_bool, check_float, check_int, check_max_res, check_size
+from .position import MAX_COUNT, FourierPosition, Tokens
+from .position import check_bool, check_float, check_int, check_max_res, check_size
 
 # %% ../nbs/05_inputs.ipynb #f8df766b
 class InputAdapter(nn.Module):
-    "Turns a modality into tokens: a module with `d_out` whose `forward` gives `Tokens`. Derive from it to bring a modality of your own"
+    """Turns a modality into tokens: a module with `d_out` whose `forward` gives `Tokens`
+
+    Derive from it to bring a modality of your own."""
     d_out: int # C, channels of a token, content and position together
     n_inp: int = 1 # data elements of a batch that it takes, such as an image; masks not counted
 
     def forward(self,
         *xb:Tensor, # (B, ...) what the data loader hands over: `n_inp` tensors
-        mask:Tensor|None=None, # (B, M) bool, True where a token is real; a tuple of `n_inp` of them (or None) where that is above 1
+        mask:Tensor|None=None, # (B, M) bool, True where a token is real; a tuple of them for several elements
     )->Tokens: # content (B, M, C0), axes and mask
         "The inputs as tokens"
         raise NotImplementedError(f"{type(self).__name__} needs a forward(*xb, mask=None) that gives Tokens")
@@ -32,7 +35,9 @@ def read_batch(
     xb:tuple, # data elements, each followed by its mask or not
     mask=None, # the masks by name instead: a tensor, or what the adapter takes
 )->Tokens: # what the adapter gives
-    "A batch as tokens; raises ValueError for masks that are given twice, or more or fewer data elements than the adapter takes"
+    """A batch as tokens
+
+    Raises ValueError for masks that are given twice, or more or fewer data elements than the adapter takes."""
     if not callable(adapter): raise TypeError(f"adapter is a {type(adapter).__name__}: must be an InputAdapter")
     data,masks = [],[]
     for x in xb:
@@ -57,18 +62,24 @@ def patchify(
 )->Tensor: # (B, n_1/p_1, ..., n_d/p_d, p_1*...*p_d*C) within a patch the channels are last
     """A grid cut into patches, each patch's values side by side
 
-    Raises ValueError when a patch does not divide the grid, or has other axes. Source: Perceiver IO, appendix (audio, video)."""
+    Raises ValueError when a patch does not divide the grid, or has other axes.
+    Source: Perceiver IO, appendix (audio, video)."""
     patch = check_size(patch, name='patch')
     if not isinstance(x, Tensor): raise TypeError(f"x is a {type(x).__name__}: must be a tensor (B, C, …)")
     grid,d = x.shape[2:],len(patch)
-    if len(grid) != d: raise ValueError(f"patch={patch} has {d} axes, x is {tuple(x.shape)}: must be (B, C, …) with as many axes after the channels")
-    if any(n%p for n,p in zip(grid, patch)): raise ValueError(f"patch={patch} must divide the input's size {tuple(grid)}")
+    if len(grid) != d:
+        raise ValueError(f"patch={patch} has {d} axes, x is {tuple(x.shape)}: must be (B, C, …) with as many axes "
+                         "after the channels")
+    if any(n%p for n,p in zip(grid, patch)):
+        raise ValueError(f"patch={patch} must divide the input's size {tuple(grid)}")
     x = x.reshape(*x.shape[:2], *(o for n,p in zip(grid, patch) for o in (n//p,p)))
     return x.permute(0, *range(2, 2+2*d, 2), *range(3, 3+2*d, 2), 1).flatten(d+1)
 
 # %% ../nbs/05_inputs.ipynb #4adb0121
 class GridInput(InputAdapter):
-    "Inputs on a grid of any number of axes as tokens. Source: Perceiver, section 3.2 and appendix; Perceiver IO, section 3 and appendix"
+    """Inputs on a grid of any number of axes as tokens
+
+    Source: Perceiver, section 3.2 and appendix; Perceiver IO, section 3 and appendix."""
     def __init__(self,
         size:tuple[int, ...], # (d,) elements on each axis
         n_ch:int=3, # channels of an element
@@ -77,14 +88,16 @@ class GridInput(InputAdapter):
         max_res:tuple[float, ...]|None=None, # (d,) twice the top frequency; None: tokens on each axis
         position:nn.Module|None=None, # module with `d_out` and `axes(grid)`; None: Fourier features
         stem:nn.Module|None=None, # module from (B, n_ch, *size) to (B, d_out, *grid), with `d_out`, before the patches
-        stretch:bool=True, # Fourier positions run from -1 to 1 over any input; False: they are counted in steps of `size`
+        stretch:bool=True, # positions run from -1 to 1 over any input; False: in steps of `size`
     )->None:
-        "Raises TypeError or ValueError, naming the argument, for a size or patch that is none, or a patch that does not divide the size"
+        "Raises TypeError or ValueError, naming the argument, for a wrong size, patch, stem or position"
         super().__init__()
         size = check_size(size)
         check_int(1, MAX_COUNT, n_ch=n_ch)
         check_bool(stretch=stretch)
-        if stem is not None and not hasattr(stem, 'd_out'): raise TypeError(f"stem is a {type(stem).__name__} without `d_out`: set it to the channels that the stem gives")
+        if stem is not None and not hasattr(stem, 'd_out'):
+            raise TypeError(f"stem is a {type(stem).__name__} without `d_out`: set it to the channels that the stem "
+                            "gives")
         if position is not None and not (hasattr(position, 'axes') and hasattr(position, 'd_out')):
             raise TypeError(f"position is a {type(position).__name__}: must be a module with `d_out` and `axes(grid)`")
         patch = check_size((patch,)*len(size) if isinstance(patch, int) else patch, len(size), 'patch')
@@ -105,29 +118,34 @@ class GridInput(InputAdapter):
             try:
                 with torch.no_grad(): grid = tuple(self.stem.eval()(like.new_zeros(1, self.n_ch, *size)).shape[2:])
             except (AttributeError, NotImplementedError, RuntimeError, TypeError) as e:
-                raise ValueError(f"stem cannot read an input (1, {self.n_ch}, {', '.join(map(str, size))}): {str(e)[:200]}") from e
+                raise ValueError(f"stem cannot read an input (1, {self.n_ch}, {', '.join(map(str, size))}): "
+                                 f"{str(e)[:200]}") from e
             finally:
                 for m,training in modes: m.training = training
         if any(n%p for n,p in zip(grid, self.patch)):
-            raise ValueError(f"patch={self.patch} must divide size={size}" + (f", which the stem makes {grid}" if self.stem is not None else ''))
+            raise ValueError(f"patch={self.patch} must divide "
+                             f"size={size}" + (f", which the stem makes {grid}" if self.stem is not None else ''))
         return tuple(n//p for n,p in zip(grid, self.patch))
 
     def forward(self,
         x:Tensor, # (B, n_ch, *size) channels first
         mask:Tensor|None=None, # (B, M) bool, True where a token is real
     )->Tokens: # content (B, M, d_out less the position's channels), the grid's axes, mask
-        "A grid as tokens; raises ValueError for other axes, channels or types, a patch that does not fit, or a size that learned positions are not for"
+        "A grid as tokens; raises ValueError for other axes, channels or types, and for a size that does not fit"
         check_float(x, 'input')
         d = len(self.size)
         if x.ndim != d+2 or x.shape[1] != self.n_ch:
-            raise ValueError(f"input is {tuple(x.shape)}, must be (B, {self.n_ch}, {', '.join(map(str, self.size))}): n_ch={self.n_ch} channels, then {d} axes")
+            raise ValueError(f"input is {tuple(x.shape)}, must be (B, {self.n_ch}, "
+                             f"{', '.join(map(str, self.size))}): n_ch={self.n_ch} channels, then {d} axes")
         x = patchify(x if self.stem is None else self.stem(x), self.patch)
         return Tokens(x.flatten(1, d), self.position.axes(x.shape[1:-1]), mask)
 
     def resize(self,
         size:tuple[int, ...], # (d,) elements on each axis from now on
     )->'GridInput': # itself
-        "For inputs of another size, learned positions interpolated; raises ValueError for another number of axes, or a patch that doesn't fit"
+        """For inputs of another size, learned positions interpolated
+
+        Raises ValueError for another number of axes, or a patch that doesn't fit."""
         size = check_size(size, len(self.size))
         grid = self.grid_of(size)
         if hasattr(self.position, 'resize'): self.position = self.position.resize(grid)
@@ -140,7 +158,9 @@ class GridInput(InputAdapter):
 
 # %% ../nbs/05_inputs.ipynb #e9fbea47
 class ImageInput(GridInput):
-    "Images (B, n_ch, height, width) as tokens, a pixel each unless `patch` says otherwise. Source: Perceiver, section 4.1"
+    """Images (B, n_ch, height, width) as tokens, a pixel each unless `patch` says otherwise
+
+    Source: Perceiver, section 4.1."""
     @delegates(GridInput.__init__)
     def __init__(self,
         size:tuple[int, int], # height and width

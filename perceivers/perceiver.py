@@ -10,7 +10,7 @@ import torch
 from torch import nn, Tensor
 from fastcore.basics import store_attr
 from fastcore.meta import delegates
-from .position import MAX_COUNT, LearnedPosition, Tokens, check_int
+from .position import MAX_COUNT, check_int
 from .attention import CrossAttention, SelfAttention
 from .inputs import InputAdapter, read_batch
 from .encoder import PerceiverEncoder
@@ -48,7 +48,7 @@ class PerceiverModel(nn.Module):
     def set_grad_checkpointing(self,
         enable:bool=True, # False: keep everything again
     )->None:
-        "Compute each block again in the backward pass, instead of keeping what it computed: less memory, about a third more time"
+        "Compute each block again in the backward pass instead of keeping what it computed: less memory, more time"
         self.encoder.set_grad_checkpointing(enable)
 
     def no_weight_decay(self)->set[str]: # names of parameters
@@ -78,7 +78,8 @@ class Perceiver(PerceiverModel):
         "Raises TypeError for an `input` that is no input adapter, and whatever the encoder refuses"
         super().__init__()
         if not isinstance(input, nn.Module) or not isinstance(getattr(input, 'd_out', None), int):
-            raise TypeError(f"input is a {type(input).__name__}: must be an InputAdapter, a module with `d_out` whose forward gives Tokens")
+            raise TypeError(f"input is a {type(input).__name__}: must be an InputAdapter, a module with `d_out` "
+                            "whose forward gives Tokens")
         check_int(1, MAX_COUNT, n_out=n_out)
         store_attr('input,n_out')
         self.encoder = PerceiverEncoder(input.d_out, **kwargs)
@@ -105,7 +106,9 @@ class Perceiver(PerceiverModel):
     def reset_head(self,
         n_out:int, # values to predict from now on
     )->'Perceiver': # itself
-        "A new, untrained head of `n_out` outputs on the same encoder; raises TypeError or ValueError for another number"
+        """A new, untrained head of `n_out` outputs on the same encoder
+
+        Raises TypeError or ValueError for another number."""
         check_int(1, MAX_COUNT, n_out=n_out)
         like = next(self.encoder.parameters())
         self.n_out,self.head = n_out,nn.Linear(self.encoder.d_latent, n_out).to(like.device, like.dtype)
@@ -123,4 +126,5 @@ class Perceiver(PerceiverModel):
 
     def extra_repr(self)->str: # the shapes
         "What `print` shows"
-        return f'tokens (B, M, {self.input.d_out}) -> latents (B, {self.encoder.n_latents}, {self.num_features}) -> (B, {self.n_out})'
+        latents = f'(B, {self.encoder.n_latents}, {self.num_features})'
+        return f'tokens (B, M, {self.input.d_out}) -> latents {latents} -> (B, {self.n_out})'

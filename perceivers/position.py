@@ -39,7 +39,7 @@ def check_real(
     /,
     **values, # what was given, by the argument's name
 )->None:
-    "Raises TypeError for a value that is no real number, ValueError for one out of range or NaN; both name the argument"
+    "Raises TypeError for what is no real number, ValueError for one out of range or NaN; both name the argument"
     for name,v in values.items():
         allowed = f"must be a number from {least} to {most}"
         if isinstance(v, bool) or not isinstance(v, numbers.Real): raise TypeError(f"{name}={_short(v)}: {allowed}")
@@ -57,7 +57,7 @@ def check_size(
     d:int|None=None, # axes there must be; None: at least one
     name:str='size', # the argument's name
 )->tuple[int, ...]: # the same as a tuple
-    "A grid's size. Raises TypeError for what is no tuple of whole numbers, ValueError for other axes or an axis without elements"
+    "A grid's size; raises TypeError for what is no tuple of whole numbers, ValueError for wrong axes"
     axes = 'each axis' if d is None else 'its one axis' if d==1 else f'each of its {d} axes'
     example = ', '.join(['28']*(d or 2)) + (',' if d==1 else '')
     allowed = f"must be a tuple with a whole number from 1 to {MAX_SIZE} for {axes}, such as ({example})"
@@ -73,10 +73,11 @@ def check_max_res(
     max_res, # what was given: a number for each axis
     d:int|None=None, # axes there must be; None: at least one
 )->tuple[float, ...]: # the same as a tuple
-    "The resolution that sets the highest frequency. Raises TypeError or ValueError for what is no tuple of numbers above 0"
+    "Resolutions that set the highest frequencies; raises TypeError or ValueError for what is no tuple of them"
     allowed = f"must be a tuple with a number above 0 for each axis{f' ({d} of them)' if d else ''}, such as (224, 224)"
     if not isinstance(max_res, (tuple,list)): raise TypeError(f"max_res={_short(max_res)}: {allowed}")
-    if not max_res or d is not None and len(max_res) != d: raise ValueError(f"max_res={_short(tuple(max_res))}: {allowed}")
+    if not max_res or d is not None and len(max_res) != d:
+        raise ValueError(f"max_res={_short(tuple(max_res))}: {allowed}")
     for r in max_res: check_real(1e-3, MAX_SIZE, max_res=r)
     return tuple(max_res)
 
@@ -87,7 +88,8 @@ def check_float(
     "Raises TypeError for what is no tensor, ValueError for a tensor of whole numbers; both name the argument"
     if not isinstance(x, Tensor): raise TypeError(f"{name}={_short(x)}: must be a tensor")
     if not x.is_floating_point():
-        raise ValueError(f"{name} is {x.dtype} {tuple(x.shape)}: must be of a floating type, such as {name}.float()/255 for bytes")
+        raise ValueError(f"{name} is {x.dtype} {tuple(x.shape)}: must be of a floating type, such as "
+                         f"{name}.float()/255 for bytes")
 
 def graph_mode()->bool: # True under torch.compile, torch.export, torch.jit.trace and torch.func
     "Whether operations are being recorded or transformed, so that values of tensors cannot be read"
@@ -106,9 +108,11 @@ def grid_positions(
 )->Tensor: # (M, d) with M the product of `size`; the last axis varies fastest
     """Every position of a grid, from -1 to 1 inclusive on each axis
 
-    Raises TypeError or ValueError for a `size` that is none. Source: Perceiver, section 3.2; Perceiver IO, appendix on position encodings."""
+    Raises TypeError or ValueError for a `size` that is none.
+    Source: Perceiver, section 3.2; Perceiver IO, appendix on position encodings."""
     size = check_size(size)
-    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point: raise TypeError(f"dtype={_short(dtype)}: must be a floating type, such as torch.float32")
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise TypeError(f"dtype={_short(dtype)}: must be a floating type, such as torch.float32")
     axes = [torch.linspace(-1, 1, n, dtype=dtype) for n in size]
     return torch.stack(torch.meshgrid(*axes, indexing='ij'), -1).flatten(0, -2)
 
@@ -120,7 +124,8 @@ def fourier_bands(
 )->Tensor: # (n_bands,) float64, from 1 to `max_res`/2
     """The frequencies of one axis, evenly spaced up to Nyquist's
 
-    Raises TypeError or ValueError for less than one band or a `max_res` that is not above 0. Source: Perceiver, section 3.2. Logarithmic spacing is a variant of NeRF's kind, which the paper compares and does not choose."""
+    Raises TypeError or ValueError for less than one band or a `max_res` that is not above 0. Source: Perceiver,
+    section 3.2. Logarithmic spacing is a variant of NeRF's kind, which the paper compares and does not choose."""
     check_int(1, MAX_COUNT, n_bands=n_bands)
     check_real(1e-3, MAX_SIZE, max_res=max_res)
     top = max_res/2
@@ -132,7 +137,8 @@ def _angles(pos, n_bands, max_res, log_bands):
     "Angles (..., d*n_bands) of positions `pos` (..., d): axis by axis, the bands within; in float32 or better"
     check_float(pos, 'pos')
     if not pos.ndim or pos.shape[-1] != len(max_res):
-        raise ValueError(f"max_res={tuple(max_res)} has {len(max_res)} axes, pos is {tuple(pos.shape)}: its last axis must have as many")
+        raise ValueError(f"max_res={tuple(max_res)} has {len(max_res)} axes, pos is {tuple(pos.shape)}: its last "
+                         "axis must have as many")
     pos = pos.to(torch.promote_types(pos.dtype, torch.float32))
     bands = torch.stack([fourier_bands(n_bands, r, log_bands) for r in max_res]).to(pos)
     return (math.pi*pos[...,None]*bands).flatten(-2)
@@ -148,7 +154,8 @@ def fourier_features(
 )->Tensor: # (..., C) with C = d*(2*n_bands+1), or fewer when some are left out; of the type of `pos`
     """Positions as sines and cosines of evenly spaced frequencies
 
-    Raises ValueError when `max_res` and `pos` have different numbers of axes, or `pos` holds whole numbers. Source: Perceiver, section 3.2."""
+    Raises ValueError when `max_res` and `pos` have different numbers of axes, or `pos` holds whole numbers.
+    Source: Perceiver, section 3.2."""
     angle = _angles(pos, n_bands, check_max_res(max_res), log_bands)
     channels = [pos.to(angle)]*with_position + [angle.sin()] + [angle.cos()]*(not sine_only)
     return torch.cat(channels, -1).to(pos.dtype)
@@ -157,7 +164,7 @@ def fourier_features(
 class Tokens(NamedTuple):
     "Content beside position, and which tokens are real. Source: the byte array of Perceiver, section 3.1"
     content: Tensor # (B, M, C0) what is there
-    axes: tuple[Tensor, ...]|None = None # one (n_i, C1) table an axis, M the product of the n_i; None: no position apart from the content
+    axes: tuple[Tensor, ...]|None = None # one (n_i, C1) table an axis, M the product of the n_i; None: no position
     mask: Tensor|None = None # (B, M) bool, True where a token is real; None: all are
     named: dict|None = None # where several adapters stand side by side: the tokens of each by name
 
@@ -173,14 +180,16 @@ def position(self:Tokens)->Tensor: # (M, C1)
     "Every token's position: one row from each axis, added up"
     if not self.axes: return self.content.new_zeros(self.content.shape[1], 0)
     d = len(self.axes)
-    return sum(t.view(*[-1 if i==j else 1 for j in range(d)], t.shape[-1]) for i,t in enumerate(self.axes)).flatten(0, -2)
+    along = [t.view(*[-1 if i==j else 1 for j in range(d)], t.shape[-1]) for i,t in enumerate(self.axes)]
+    return sum(along).flatten(0, -2)
 
 # %% ../nbs/00_position.ipynb #b8699aca
 @patch
 def array(self:Tokens)->Tensor: # (B, M, C0+C1)
     "The whole input as one array, content before position; raises TypeError for content or axes that are none"
     if not isinstance(self.content, Tensor) or self.axes is not None and not isinstance(self.axes, (tuple,list)):
-        raise TypeError(f"content={_short(self.content)}, axes={_short(self.axes)}: must be a tensor (B, M, C), and None or a tuple of tables")
+        raise TypeError(f"content={_short(self.content)}, axes={_short(self.axes)}: must be a tensor (B, M, C), and "
+                        "None or a tuple of tables")
     if not self.axes: return self.content
     return torch.cat([self.content, self.position().to(self.content).expand(self.content.shape[0], -1, -1)], -1)
 
@@ -189,7 +198,8 @@ def check_is_tokens(
     tokens, # what was given
 )->None:
     "Raises TypeError for what is no `Tokens`"
-    if not isinstance(tokens, Tokens): raise TypeError(f"tokens is a {type(tokens).__name__}: must be Tokens, as input adapters give them")
+    if not isinstance(tokens, Tokens):
+        raise TypeError(f"tokens is a {type(tokens).__name__}: must be Tokens, as input adapters give them")
 
 # %% ../nbs/00_position.ipynb #2e29a192
 class FourierPosition(nn.Module):
@@ -200,7 +210,7 @@ class FourierPosition(nn.Module):
         with_position:bool=True, # the positions themselves as the first d channels
         sine_only:bool=False, # no cosines
         log_bands:bool=False, # bands evenly spaced in the logarithm
-        size:tuple[int, ...]|None=None, # (d,) the grid that runs from -1 to 1, whatever grid comes; None: the one that comes
+        size:tuple[int, ...]|None=None, # (d,) the grid that runs from -1 to 1; None: the one that comes
     )->None:
         super().__init__()
         check_int(1, MAX_COUNT, n_bands=n_bands)
@@ -214,7 +224,8 @@ class FourierPosition(nn.Module):
 
     def extra_repr(self)->str: # the settings
         "What `print` shows"
-        return f'n_bands={self.n_bands}, max_res={self.max_res}, d_out={self.d_out}' + ('' if self.size is None else f', size={self.size}')
+        size = '' if self.size is None else f', size={self.size}'
+        return f'n_bands={self.n_bands}, max_res={self.max_res}, d_out={self.d_out}{size}'
 
     def __getstate__(self)->dict: # all but the cache, for copies and pickles
         "The module without its tables"
@@ -242,7 +253,9 @@ def line(self:FourierPosition,
     axis:int, # which axis
     n:int, # elements on it
 )->Tensor: # (n,) float64
-    "The positions along one axis of a grid: from -1 to 1, or in steps of `size`; raises ValueError for an axis that there is not"
+    """The positions along one axis of a grid: from -1 to 1, or in steps of `size`
+
+    Raises ValueError for an axis that there is not."""
     if not graph_mode(): check_int(1, MAX_SIZE, n=n)
     check_int(0, len(self.max_res)-1, axis=axis)
     last = (n if self.size is None else self.size[axis]) - 1
@@ -259,10 +272,13 @@ def _table(self:FourierPosition, axis, n):
 def axes(self:FourierPosition,
     grid:tuple[int, ...], # (d,) elements on each axis
 )->tuple[Tensor, ...]: # d tables (n_i, d_out)
-    "One table an axis, whose rows add up to the encoding of every position of the grid; raises ValueError on another number of axes"
+    """One table an axis, whose rows add up to the encoding of every position of the grid
+
+    Raises ValueError on another number of axes."""
     if graph_mode(): return tuple(self._table(i, n).to(self._like) for i,n in enumerate(grid))
     grid = check_size(grid, len(self.max_res), 'grid')
-    if sum(grid)*self.d_out > MAX_TABLE: raise ValueError(f"grid={_short(grid)}: its tables would have more than {MAX_TABLE} elements")
+    if sum(grid)*self.d_out > MAX_TABLE:
+        raise ValueError(f"grid={_short(grid)}: its tables would have more than {MAX_TABLE} elements")
     key = grid,self._like.device,self._like.dtype
     tables = self._tables.get(key)
     if tables is None:
@@ -284,7 +300,8 @@ class LearnedPosition(nn.Module):
         size = check_size(size)
         check_int(1, MAX_COUNT, d_out=d_out)
         check_real(1e-12, 1e6, std=std)
-        if math.prod(size)*d_out > MAX_TABLE: raise ValueError(f"size={size}, d_out={d_out}: the table would have more than {MAX_TABLE} elements")
+        if math.prod(size)*d_out > MAX_TABLE:
+            raise ValueError(f"size={size}, d_out={d_out}: the table would have more than {MAX_TABLE} elements")
         store_attr()
         self.table = nn.Parameter(torch.empty(math.prod(size), d_out))
         nn.init.trunc_normal_(self.table, std=std, a=-2*std, b=2*std)
@@ -297,14 +314,16 @@ def axes(self:LearnedPosition,
     "The table, as a single axis; raises ValueError on another grid"
     if not isinstance(grid, (tuple,list)): raise TypeError(f"grid={_short(grid)}: must be a tuple, such as {self.size}")
     if tuple(grid) != self.size:
-        raise ValueError(f"grid={tuple(grid)}: learned positions are for size={self.size} alone; `resize` makes them fit another")
+        raise ValueError(f"grid={tuple(grid)}: learned positions are for size={self.size} alone; `resize` makes "
+                         "them fit another")
     return self.table,
 
 # %% ../nbs/00_position.ipynb #4824331e
 def _stretch(t, axis, n):
     "Table `t` (*size, C) with `n` elements on one axis, by linear interpolation"
     t = t.movedim(axis, -1)
-    return F.interpolate(t.reshape(1, -1, t.shape[-1]), n, mode='linear', align_corners=True).view(*t.shape[:-1], n).movedim(-1, axis)
+    new = F.interpolate(t.reshape(1, -1, t.shape[-1]), n, mode='linear', align_corners=True)
+    return new.view(*t.shape[:-1], n).movedim(-1, axis)
 
 # %% ../nbs/00_position.ipynb #bd3fae57
 @patch
