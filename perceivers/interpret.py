@@ -23,7 +23,7 @@ from .position import Tokens
 
 # %% ../nbs/24_interpret.ipynb #1c0115d2
 class AttentionMaps(list):
-    """A list of the attention weights (B, H, N, M) of each attention that `model` runs within the `with`, in the order of the calls
+    """A list of the weights (B, H, N, M) of each attention that `model` runs within the `with`, in order of the calls
 
     Raises ValueError when there is none of these kinds in the model."""
     def __init__(self,
@@ -32,7 +32,10 @@ class AttentionMaps(list):
     )->None:
         super().__init__()
         self.layers = [m for m in model.modules() if isinstance(m, kinds)]
-        if not self.layers: raise ValueError(f"model is a {type(model).__name__} without any {' or '.join(k.__name__ for k in kinds)}: it has no attention weights to show")
+        if not self.layers:
+            names = ' or '.join(k.__name__ for k in kinds)
+            raise ValueError(f"model is a {type(model).__name__} without any {names}: "
+                             "it has no attention weights to show")
 
 # %% ../nbs/24_interpret.ipynb #0463750f
 @patch
@@ -76,7 +79,8 @@ def attention_maps(
 # %% ../nbs/24_interpret.ipynb #cf093047
 def _pixels(img):
     if img.ndim==2: img = img[None]
-    if img.ndim!=3 or img.shape[0] not in (1,3): raise ValueError(f"img is {tuple(img.shape)}, must be (H, W), (1, H, W) or (3, H, W)")
+    if img.ndim!=3 or img.shape[0] not in (1,3):
+        raise ValueError(f"img is {tuple(img.shape)}, must be (H, W), (1, H, W) or (3, H, W)")
     img = img.detach().float().cpu()
     return (img[0] if len(img)==1 else img.permute(1, 2, 0)).clamp(0, 1).numpy()
 
@@ -85,7 +89,8 @@ def _draw(ax, img, weights, title):
     h,w = img.shape[:2]
     ax.imshow(img, cmap='gray', vmin=0, vmax=1)
     alpha = .85*weights/weights.max().clamp(min=1e-12)
-    ax.imshow(torch.zeros_like(weights), cmap='autumn', vmin=0, vmax=1, alpha=alpha.numpy(), extent=(-.5, w-.5, h-.5, -.5), interpolation='nearest')
+    ax.imshow(torch.zeros_like(weights), cmap='autumn', vmin=0, vmax=1, alpha=alpha.numpy(),
+              extent=(-.5, w-.5, h-.5, -.5), interpolation='nearest')
     ax.set_title(title, fontsize=7)
 
 # %% ../nbs/24_interpret.ipynb #98c2debe
@@ -93,7 +98,8 @@ def panels(n, ratio, title):
     "`n` axes without frames, at most eight side by side; `ratio` is their height by their width"
     cols = min(n, 8)
     rows = math.ceil(n/cols)
-    fig,axs = plt.subplots(rows, cols, figsize=(1.25*cols, rows*(1.25*ratio+.3)+.3), squeeze=False, layout='constrained')
+    size = 1.25*cols,rows*(1.25*ratio+.3)+.3
+    fig,axs = plt.subplots(rows, cols, figsize=size, squeeze=False, layout='constrained')
     for ax in axs.flat: ax.set_axis_off()
     if title: fig.suptitle(title, fontsize=9)
     return axs.flat[:n]
@@ -113,10 +119,12 @@ def plot_attention(
 )->None:
     """Draws the image once for each latent, and over it where the latent attends
 
-    Raises ValueError for an image of another shape, or a grid with more or fewer tokens. Source: the attention maps of Perceiver, section 4.1."""
+    Raises ValueError for an image of another shape, or a grid with more or fewer tokens.
+    Source: the attention maps of Perceiver, section 4.1."""
     pix,maps = _pixels(img),maps.detach().float().cpu()
     grid = tuple(grid or pix.shape[:2])
-    if maps.ndim!=2 or maps.shape[1]!=math.prod(grid): raise ValueError(f"maps is {tuple(maps.shape)}, must be (N, {math.prod(grid)}) for grid={grid}")
+    if maps.ndim!=2 or maps.shape[1]!=math.prod(grid):
+        raise ValueError(f"maps is {tuple(maps.shape)}, must be (N, {math.prod(grid)}) for grid={grid}")
     axs = panels(min(n, len(maps)), pix.shape[0]/pix.shape[1], title)
     for ax,o,t in zip(axs, maps, titles or panel_titles(maps)): _draw(ax, pix, o.view(grid), t)
 
@@ -129,10 +137,13 @@ def plot_signal_attention(
 )->None:
     "Draws a wave and, in a strip for each latent below it, where in time the latent attends"
     maps = maps.detach().float().cpu()[:n]
-    fig,(top,low) = plt.subplots(2, 1, figsize=(7,1.2+.18*len(maps)), sharex=True, height_ratios=[1,.2*len(maps)+.2], layout='constrained')
+    size,heights = (7,1.2+.18*len(maps)),[1,.2*len(maps)+.2]
+    fig,(top,low) = plt.subplots(2, 1, figsize=size, sharex=True, height_ratios=heights, layout='constrained')
     x = x.detach().float().cpu().flatten()
-    top.plot(x.numpy(), lw=.5, c='gray'); top.set_axis_off()
-    low.imshow(maps/maps.amax(1, keepdim=True).clamp(min=1e-12), aspect='auto', cmap='Reds', vmin=0, vmax=1, extent=(0, len(x), len(maps)-.5, -.5), interpolation='nearest')
+    top.plot(x.numpy(), lw=.5, c='gray')
+    top.set_axis_off()
+    low.imshow(maps/maps.amax(1, keepdim=True).clamp(min=1e-12), aspect='auto', cmap='Reds', vmin=0, vmax=1,
+               extent=(0, len(x), len(maps)-.5, -.5), interpolation='nearest')
     low.set(ylabel='latent', xlabel='sample', yticks=range(len(maps)))
     if title: fig.suptitle(title, fontsize=9)
 
@@ -153,13 +164,16 @@ def draw_attention(
     title:str|None=None, # above all
 )->None:
     "Draws attention weights over an adapter's inputs; raises TypeError for an adapter that has no picture yet"
-    raise TypeError(f"{type(adapter).__name__} has no picture of its attention yet: add one with @draw_attention.register")
+    raise TypeError(f"{type(adapter).__name__} has no picture of its attention yet: "
+                    "add one with @draw_attention.register")
 
 # %% ../nbs/24_interpret.ipynb #083ce4e0
 @draw_attention.register
 def _draw_grid(adapter:GridInput, xs, maps, n=16, titles=None, title=None):
     if len(adapter.size)==1: return plot_signal_attention(xs[0], maps, n, title)
-    if len(adapter.size)!=2: raise TypeError(f"a picture has one axis or two, this {type(adapter).__name__} has {len(adapter.size)}: draw a slice with plot_attention")
+    if len(adapter.size)!=2:
+        raise TypeError(f"a picture has one axis or two, this {type(adapter).__name__} has {len(adapter.size)}: "
+                        "draw a slice with plot_attention")
     x = xs[0] if xs[0].is_floating_point() else xs[0]/255
     plot_attention(x, maps, _token_grid(adapter, x.view(-1, *x.shape[-2:])[None]), n, titles, title)
 
@@ -176,11 +190,13 @@ def perceiver_in(
     "The Perceiver inside a model; raises TypeError when there is none"
     for m in model.modules():
         if hasattr(m, 'input') and isinstance(getattr(m, 'encoder', None), PerceiverEncoder): return m
-    raise TypeError(f"there is no Perceiver in this {type(model).__name__}: it needs a module with an adapter `input` and a PerceiverEncoder `encoder`")
+    raise TypeError(f"there is no Perceiver in this {type(model).__name__}: "
+                    "it needs a module with an adapter `input` and a PerceiverEncoder `encoder`")
 
 # %% ../nbs/24_interpret.ipynb #f1a84c86
 def _shown(one, b, n_inp, y, pred):
-    if n_inp > 1 or any(getattr(o, 'shape', None)!=(1,) for o in (y, pred)): return tuple(o[0] for o in one.decode(b)[:n_inp]),''
+    if n_inp > 1 or any(getattr(o, 'shape', None)!=(1,) for o in (y, pred)):
+        return tuple(o[0] for o in one.decode(b)[:n_inp]),''
     (img,label),(_,predicted) = (one.decode_batch((b[0],o))[0] for o in (y, pred))
     label,predicted = (o.item() if isinstance(o, Tensor) else o for o in (label, predicted))
     return (img,),f'label {label}, predicted {predicted}; '
@@ -195,15 +211,18 @@ def show_attention(self:Learner,
 )->None:
     """Draws where each latent attends in one item, with its label and the prediction; the mean of the heads
 
-    Raises TypeError for a model whose input adapter has no picture, and ValueError for an `idx` or a `step` out of range."""
+    Raises TypeError for a model whose input adapter has no picture,
+    and ValueError for an `idx` or a `step` out of range."""
     model,dl = perceiver_in(self.model),self.dls[ds_idx]
     one = one_item(dl, idx)
     b = one.one_batch()
     with self.no_bar(), AttentionMaps(model.encoder) as maps: _,y,pred = self.get_preds(dl=[b], with_decoded=True)
     n = len(maps)
-    if not -n <= step < n: raise ValueError(f"step={step} must be from {-n} to {n-1}: the encoder runs {n} cross-attentions")
+    if not -n <= step < n:
+        raise ValueError(f"step={step} must be from {-n} to {n-1}: the encoder runs {n} cross-attentions")
     xs,title = _shown(one, b, self.dls.n_inp, y, pred)
-    draw_attention(model.input, xs, maps[step][0].mean(0), n=max_n, title=f'{title}cross-attention {range(n)[step]+1} of {n}')
+    draw_attention(model.input, xs, maps[step][0].mean(0), n=max_n,
+                   title=f'{title}cross-attention {range(n)[step]+1} of {n}')
 
 # %% ../nbs/24_interpret.ipynb #89075034
 @torch.no_grad()
@@ -211,8 +230,10 @@ def attention_rollout(
     model:nn.Module, # a Perceiver, or something around one
     *xb:Tensor, # (B, ...) what the model takes
     **kwargs, # handed on to the model, such as `mask=`
-)->Tensor: # (B, N, M): what each latent took from each token in the end; each row adds up to one, or to zero where no token is real
-    "Shares of the tokens in the latents, through all cross-attentions and self-attentions, as a mean over heads. Source: Abnar and Zuidema, 2020"
+)->Tensor: # (B, N, M) what each latent took from each token; each row adds up to one, or to zero where no token is real
+    """Shares of the tokens in the latents, through all cross-attentions and self-attentions, as a mean over heads
+
+    Source: Abnar and Zuidema, 2020."""
     encoder = perceiver_in(model).encoder
     with evaluating(model), AttentionMaps(encoder, (CrossAttention, SelfAttention)) as maps: model(*xb, **kwargs)
     R = torch.zeros_like(maps[0][:,0])
@@ -229,7 +250,8 @@ def position_similarity(
     at:tuple[int, ...], # the position that all are compared with
 )->Tensor: # of the grid's shape, from -1 to 1
     "Cosine between the encoding of one position and those of all; raises IndexError for a position outside the grid"
-    if len(at)!=len(grid) or not all(0<=a<n for a,n in zip(at, grid)): raise IndexError(f"at={tuple(at)} must be a position of the grid {tuple(grid)}")
+    if len(at)!=len(grid) or not all(0<=a<n for a,n in zip(at, grid)):
+        raise IndexError(f"at={tuple(at)} must be a position of the grid {tuple(grid)}")
     axes = position.axes(tuple(grid))
     p = Tokens(axes[0].new_zeros(1, math.prod(grid), 0), axes).position().detach().view(*grid, -1)
     return torch.cosine_similarity(p[tuple(at)], p, -1)
