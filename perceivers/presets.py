@@ -25,7 +25,7 @@ from .multimodal import MultimodalInput, MultimodalOutput, VectorInput
 from .outputs import ClassOutput, OutputAdapter, TokenwiseOutput, VectorOutput, VideoOutput
 from .perceiver import Perceiver, PerceiverModel
 from .perceiver_io import PerceiverIO
-from .position import FourierPosition, LearnedPosition, ProjectedPosition, check_bool
+from .position import MAX_COUNT, FourierPosition, LearnedPosition, ProjectedPosition, check_bool, check_int
 from .sets import SetInput
 from .stems import ConvStem, PointStem
 from .text import TextInput, TextOutput
@@ -260,7 +260,8 @@ def list_models(
     pretrained:bool=False, # only those with official weights
 )->list[str]: # for `create_model`
     "Names of models: the scales, then the papers' presets; raises TypeError for a pattern that is no string"
-    if not isinstance(pattern, str): raise TypeError(f"pattern={pattern!r}: must be a string such as 'vision-*'")
+    if not isinstance(pattern, str): raise TypeError(f"pattern={repr(pattern)[:80]}: must be a str, such as 'vision-*'")
+    check_bool(pretrained=pretrained)
     names = _official if pretrained else [*scales, *_presets]
     return [o for o in names if fnmatchcase(o, pattern.replace('_', '-'))]
 
@@ -290,6 +291,7 @@ def create_model(
         raise ValueError(f"pretrained=True: there are no official weights of {name!r}, only of {', '.join(_official)}")
 
     is_count = isinstance(output, numbers.Integral)
+    if is_count: check_int(1, MAX_COUNT, output=output)
     if name in scales:
         for k,v in dict(input=input, output=output).items():
             if v is None: raise ValueError(f"{k}=None: {name!r} is a scale and brings no adapters, as in "

@@ -423,6 +423,10 @@ def load_pretrained(
     ValueError for damaged files, classes that are no Perceiver, and weights that do not fit."""
     if not isinstance(name_or_path, (str, Path)) or not str(name_or_path):
         raise TypeError(f"name_or_path={name_or_path!r}: must be a folder, an official name, or 'hf-hub:user/repo'")
+    try: torch.empty(0, device=device)
+    except Exception as e:
+        given = repr(device)[:80]
+        raise ValueError(f"device={given}: must be a device of this machine, such as 'cpu': {str(e)[:200]}") from e
     name,path,official = str(name_or_path),Path(name_or_path),list_models(pretrained=True)
     if name.startswith('hf-hub:'): path = _from_hub(name.removeprefix('hf-hub:'))
     elif not os.path.exists(path):
