@@ -15,18 +15,21 @@ from .position import MAX_SIZE, FourierPosition, Tokens, check_bool, check_int
 
 # %% ../nbs/14_audio.ipynb #207da746
 class AudioInput(GridInput):
-    "Sounds (B, n_ch, samples) as tokens, a patch of samples each. Source: Perceiver, section 4.2; Perceiver IO, appendix on AudioSet"
+    """Sounds (B, n_ch, samples) as tokens, a patch of samples each
+
+    Source: Perceiver, section 4.2; Perceiver IO, appendix on AudioSet."""
     @delegates(GridInput.__init__)
     def __init__(self,
         n_samples:int, # samples of a sound
         n_ch:int=1, # channels of a sound
         patch:int=16, # samples of a patch
         max_res:tuple[float]|None=None, # (1,) twice the top frequency; None: (n_samples,)
-        stretch:bool=False, # positions run from -1 to 1 over any sound; False: they are counted in steps, -1 to 1 over `n_samples`
+        stretch:bool=False, # positions run from -1 to 1 over any sound; False: in steps, -1 to 1 over `n_samples`
         **kwargs,
     )->None:
         check_int(1, MAX_SIZE, n_samples=n_samples)
-        super().__init__((n_samples,), n_ch, patch, max_res=(n_samples,) if max_res is None else max_res, stretch=stretch, **kwargs)
+        if max_res is None: max_res = (n_samples,)
+        super().__init__((n_samples,), n_ch, patch, max_res=max_res, stretch=stretch, **kwargs)
 
     @property
     def n_samples(self)->int: # of a sound
@@ -35,40 +38,47 @@ class AudioInput(GridInput):
 
     def forward(self,
         x:Tensor, # (B, n_ch, samples), a multiple of `patch`
-        mask:Tensor|None=None, # (B, samples) or (B, M) bool, True where a sample or a token is real; only (B, M) with a stem
+        mask:Tensor|None=None, # (B, samples) or (B, M) bool, True where one is real; only (B, M) with a stem
     )->Tokens: # content (B, M, n_ch*patch), with zeros for samples that are not real; axis; mask (B, M)
-        "A sound as tokens; raises TypeError or ValueError for other channels or types, a length that patches don't fit, or a mask of another shape"
+        """A sound as tokens
+
+        Raises TypeError or ValueError for other channels or types, a length that patches don't fit, or another mask."""
         tokens = super().forward(x)
         if mask is None: return tokens
-        if not isinstance(mask, Tensor): raise TypeError(f"mask is a {type(mask).__name__}: must be a torch.bool tensor (B, M) or (B, samples)")
+        if not isinstance(mask, Tensor):
+            raise TypeError(f"mask is a {type(mask).__name__}: must be a torch.bool tensor (B, M) or (B, samples)")
         (B,M),p = tokens.content.shape[:2],self.patch[0]
         is_mask = mask.dtype==torch.bool and mask.ndim==2 and mask.shape[0]==B
         if is_mask and mask.shape[1]==M: return tokens._replace(mask=mask)
         by_sample = self.stem is None and p > 1
         if not is_mask or not by_sample or mask.shape[1] != x.shape[2]:
             samples = f", or {(B, x.shape[2])}: True where a sample is real" if by_sample else ''
-            raise ValueError(f"mask is {mask.dtype} {tuple(mask.shape)}: must be torch.bool {(B, M)}: True where a token is real{samples}")
+            raise ValueError(f"mask is {mask.dtype} {tuple(mask.shape)}: must be torch.bool {(B, M)}: "
+                             f"True where a token is real{samples}")
         real = mask.unflatten(1, (M, p))
         values = real[...,None].expand(-1, -1, -1, self.n_ch).flatten(2) # (B, M, n_ch*patch), as `patchify` lists them
         return tokens._replace(content=tokens.content.masked_fill(~values, 0), mask=real.any(-1))
 
 # %% ../nbs/14_audio.ipynb #dc13df89
 class AudioOutput(GridOutput):
-    "Sounds (B, n_ch, samples), a query a patch of samples. Source: Perceiver IO, its multimodal autoencoding and the appendix on it"
+    """Sounds (B, n_ch, samples), a query a patch of samples
+
+    Source: Perceiver IO, its multimodal autoencoding and the appendix on it."""
     @delegates(GridOutput.__init__)
     def __init__(self,
         n_samples:int, # samples of a sound
         n_ch:int=1, # channels of a sound
         patch:int=16, # samples of a patch
         max_res:tuple[float]|None=None, # (1,) twice the top frequency; None: (n_samples,)
-        stretch:bool=False, # positions run from -1 to 1 over any `size`; False: they are counted in steps, -1 to 1 over `n_samples`
+        stretch:bool=False, # positions run from -1 to 1 over any `size`; False: in steps, -1 to 1 over `n_samples`
         **kwargs,
     )->None:
         check_int(1, MAX_SIZE, n_samples=n_samples)
         check_bool(stretch=stretch)
         super().__init__((n_samples,), n_ch, patch, max_res=(n_samples,) if max_res is None else max_res, **kwargs)
         self.stretch = stretch
-        if not stretch and kwargs.get('position') is None: self.position = FourierPosition(self.n_bands, self.max_res, size=self.grid_of())
+        if not stretch and kwargs.get('position') is None:
+            self.position = FourierPosition(self.n_bands, self.max_res, size=self.grid_of())
 
     @property
     def n_samples(self)->int: # of a sound

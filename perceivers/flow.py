@@ -12,14 +12,17 @@ from torch.nn import functional as F
 from fastcore.basics import store_attr
 from .inputs import InputAdapter
 from .outputs import TokenwiseOutput
-from .position import MAX_COUNT, FourierPosition, Tokens, check_float, check_int, check_max_res, check_real, check_size, graph_mode
+from .position import MAX_COUNT, FourierPosition, Tokens, graph_mode
+from .position import check_float, check_int, check_max_res, check_real, check_size
 from .stems import PointStem
 
 # %% ../nbs/15_flow.ipynb #d2bb0afb
 def neighbourhoods(
     frames:Tensor, # (B, 2, C, height, width) two frames, pixels from -1 to 1 for official weights
 )->Tensor: # (B, 2, 9*C, height, width)
-    "Each pixel's 3×3 neighbourhood as its channels. Raises TypeError or ValueError for other axes or types. Source: Perceiver IO, its experiments on optical flow and appendix H"
+    """Each pixel's 3×3 neighbourhood as its channels
+
+    Raises TypeError or ValueError for other axes or types. Source: Perceiver IO, optical flow and its appendix H."""
     check_float(frames, 'frames')
     if frames.ndim != 5: raise ValueError(f"frames is {tuple(frames.shape)}, must be (B, 2, C, height, width)")
     H,W = frames.shape[-2:]
@@ -28,7 +31,9 @@ def neighbourhoods(
 
 # %% ../nbs/15_flow.ipynb #a67d439e
 class FlowInput(InputAdapter):
-    "Two frames, or their neighbourhoods, as tokens: one a pixel. Source: Perceiver IO, its experiments on optical flow and appendix H"
+    """Two frames, or their neighbourhoods, as tokens: one a pixel
+
+    Source: Perceiver IO, its experiments on optical flow and appendix H."""
     def __init__(self,
         size:tuple[int, int]=(368,496), # height and width
         n_ch:int=3, # channels of a pixel, its colours
@@ -53,7 +58,8 @@ class FlowInput(InputAdapter):
         "Two frames as tokens; raises TypeError or ValueError for other shapes or types"
         check_float(x, 'input')
         C = self.n_ch
-        if x.ndim != 5 or x.shape[1] != 2 or x.shape[2] not in (C,9*C): raise ValueError(f"input is {tuple(x.shape)}, must be (B, 2, {C} or {9*C}, height, width)")
+        if x.ndim != 5 or x.shape[1] != 2 or x.shape[2] not in (C,9*C):
+            raise ValueError(f"input is {tuple(x.shape)}, must be (B, 2, {C} or {9*C}, height, width)")
         if x.shape[2]==C: x = neighbourhoods(x)
         x = self.stem(x.flatten(1, 2))
         return Tokens(x.flatten(2).mT, self.position.axes(x.shape[2:]), mask)
@@ -68,10 +74,10 @@ class FlowOutput(TokenwiseOutput):
     "A motion for each pixel. Source: Perceiver IO, its experiments on optical flow and appendix H"
     def __init__(self,
         size:tuple[int, int]=(368,496), # height and width
-        d_query:int|None=None, # Q, channels of the tokens; None: as many as the input adapter of the model that binds it gives
+        d_query:int|None=None, # Q, channels of the tokens; None: as many as the model's input adapter gives
         scale:float=100., # what the results are divided by, above 0
     )->None:
-        "Raises TypeError or ValueError, naming the argument, for a size that is none, or a scale that is not a finite number above 0"
+        "Raises TypeError or ValueError, naming the argument, for a size that is none, or a scale not above 0"
         check_real(1e-12, 1e12, scale=scale)
         super().__init__(2, d_query)
         self.size,self.scale = check_size(size, 2),scale
@@ -79,7 +85,7 @@ class FlowOutput(TokenwiseOutput):
     def queries(self,
         tokens:Tokens, # what the input adapter gave
         at:Tensor|None=None, # (n,) indices of pixels, row by row; None: all
-        size:tuple[int, int]|None=None, # height and width, not needed here: the model hands `forward`'s arguments to both
+        size:tuple[int, int]|None=None, # height and width, not needed here: the model passes it to both methods
     )->Tensor: # (B, M, Q)
         "The tokens; raises ValueError without them"
         return super().queries(tokens, at)
@@ -93,7 +99,9 @@ class FlowOutput(TokenwiseOutput):
         size = self.size if size is None else check_size(size, 2)
         if at is not None: return y/self.scale
         n = size[0]*size[1]
-        if y.shape[1] != n: raise ValueError(f"size={size} has {n} pixels, the results are {y.shape[1]}: give the frames' size, model(x, size=(height, width))")
+        if y.shape[1] != n:
+            raise ValueError(f"size={size} has {n} pixels, the results are {y.shape[1]}: give the frames' size, "
+                             "model(x, size=(height, width))")
         return y.unflatten(1, size)/self.scale
 
     def extra_repr(self)->str: # the shapes
@@ -109,27 +117,33 @@ def end_point_error(
 )->Tensor: # () pixels
     """Mean distance between predicted and true ends of the motion
 
-    Raises TypeError or ValueError for other shapes or types, and where there is no pixel to measure. Source: Perceiver IO, its experiments on optical flow."""
+    Raises TypeError or ValueError for other shapes or types, and where there is no pixel to measure.
+    Source: Perceiver IO, its experiments on optical flow."""
     check_float(flow, 'flow')
     check_float(target, 'target')
     if flow.shape != target.shape or flow.shape[-1] != 2 or not flow.numel():
-        raise ValueError(f"flow is {tuple(flow.shape)} and target {tuple(target.shape)}: both must be (..., 2), with at least one pixel")
+        raise ValueError(f"flow is {tuple(flow.shape)} and target {tuple(target.shape)}: "
+                         "both must be (..., 2), with at least one pixel")
     off = flow-target
     if mask is None: return torch.linalg.vector_norm(off, dim=-1).mean()
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != flow.shape[:-1]: raise ValueError(f"mask must be a torch.bool tensor {tuple(flow.shape[:-1])}: True where the truth is known")
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != flow.shape[:-1]:
+        raise ValueError(f"mask must be a torch.bool tensor {tuple(flow.shape[:-1])}: True where the truth is known")
     if not graph_mode() and not mask.any(): raise ValueError("mask has no True: there is no pixel to measure")
     return torch.linalg.vector_norm(off.masked_fill(~mask[...,None], 0), dim=-1).sum()/mask.sum()
 
 # %% ../nbs/15_flow.ipynb #40ae0f6d
 def warp(
     frame:Tensor, # (B, C, height, width) the second frame
-    flow:Tensor, # (B, height, width, 2) by how many pixels each pixel of the first moves: along the width, along the height
+    flow:Tensor, # (B, height, width, 2) pixels by which each pixel of the first moves: along width, along height
 )->Tensor: # (B, C, height, width) the first frame; what comes from beyond the edge repeats the edge
-    "The frame that moves into `frame` under `flow`, by bilinear interpolation; raises TypeError or ValueError for other shapes or types"
+    """The frame that moves into `frame` under `flow`, by bilinear interpolation
+
+    Raises TypeError or ValueError for other shapes or types."""
     check_float(frame, 'frame')
     check_float(flow, 'flow')
     if frame.ndim != 4 or flow.shape != (frame.shape[0],*frame.shape[2:],2):
-        raise ValueError(f"frame is {tuple(frame.shape)} and flow {tuple(flow.shape)}: must be (B, C, height, width) and (B, height, width, 2)")
+        raise ValueError(f"frame is {tuple(frame.shape)} and flow {tuple(flow.shape)}: "
+                         "must be (B, C, height, width) and (B, height, width, 2)")
     h,w = frame.shape[-2:]
     ys,xs = torch.meshgrid(torch.arange(h, device=flow.device), torch.arange(w, device=flow.device), indexing='ij')
     at = (torch.stack([xs,ys], -1) + flow)*2/torch.tensor([max(w-1,1),max(h-1,1)], device=flow.device) - 1
@@ -140,12 +154,16 @@ def flow_image(
     flow:Tensor, # (height, width, 2)
     top:float|None=None, # length that gets full colour, above 0; None: the longest there is
 )->Tensor: # (height, width, 3) from 0 to 1
-    "A flow as colours: direction as hue, length as saturation; raises TypeError or ValueError for another shape or type"
+    """A flow as colours: direction as hue, length as saturation
+
+    Raises TypeError or ValueError for another shape or type."""
     from matplotlib.colors import hsv_to_rgb
     check_float(flow, 'flow')
-    if flow.ndim != 3 or flow.shape[-1] != 2 or not flow.numel(): raise ValueError(f"flow is {tuple(flow.shape)}, must be (height, width, 2): that of one sample")
+    if flow.ndim != 3 or flow.shape[-1] != 2 or not flow.numel():
+        raise ValueError(f"flow is {tuple(flow.shape)}, must be (height, width, 2): that of one sample")
     if top is not None: check_real(1e-12, 1e12, top=top)
     f = flow.detach().float().cpu()
     length,angle = f.norm(dim=-1),torch.atan2(f[...,1], f[...,0])
     top = max(length.max().item(), 1e-6) if top is None else top
-    return torch.tensor(hsv_to_rgb(torch.stack([(angle/torch.pi+1)/2, (length/top).clamp(max=1), torch.ones_like(length)], -1).numpy()))
+    hsv = torch.stack([(angle/torch.pi+1)/2, (length/top).clamp(max=1), torch.ones_like(length)], -1)
+    return torch.tensor(hsv_to_rgb(hsv.numpy()))

@@ -20,8 +20,10 @@ def pad_sets(
 )->tuple[Tensor, Tensor]: # x (B, M, C), zeros where nothing is, and mask (B, M) bool, True where a row is real
     """Sets of different sizes as one batch
 
-    Raises TypeError for what is no list of tensors or arrays; ValueError for none, sets of another width or type, or one with more than `length` rows."""
-    if isinstance(sets, (str,bytes,Mapping)) or not isinstance(sets, Iterable): raise TypeError(f"sets is a {type(sets).__name__}: must be a list of tensors or arrays (n, C)")
+    Raises TypeError for what is no list of tensors or arrays; ValueError for an empty list, sets of another width or
+    type, or one with more than `length` rows."""
+    if isinstance(sets, (str,bytes,Mapping)) or not isinstance(sets, Iterable):
+        raise TypeError(f"sets is a {type(sets).__name__}: must be a list of tensors or arrays (n, C)")
     rows = []
     for i,o in enumerate(sets):
         said = f"sets[{i}] is a {type(o).__name__}: must be a tensor or an array (n, C) of numbers"
@@ -31,8 +33,11 @@ def pad_sets(
     if not rows: raise ValueError("sets is empty: at least one set is needed")
     first = rows[0]
     for i,o in enumerate(rows):
-        if o.ndim != 2 or o.shape[1:] != first.shape[1:]: raise ValueError(f"sets[{i}] is {tuple(o.shape)}, sets[0] is {tuple(first.shape)}: all must be (n, C) with the same C")
-        if o.dtype != first.dtype: raise ValueError(f"sets[{i}] is {o.dtype}, sets[0] is {first.dtype}: all must be of one type")
+        if o.ndim != 2 or o.shape[1:] != first.shape[1:]:
+            raise ValueError(f"sets[{i}] is {tuple(o.shape)}, sets[0] is {tuple(first.shape)}: "
+                             "all must be (n, C) with the same C")
+        if o.dtype != first.dtype:
+            raise ValueError(f"sets[{i}] is {o.dtype}, sets[0] is {first.dtype}: all must be of one type")
     most = max(o.shape[0] for o in rows)
     if length is None: length = most
     check_int(0, MAX_COUNT, length=length)
@@ -44,18 +49,21 @@ def pad_sets(
 
 # %% ../nbs/13_sets.ipynb #4512e93d
 class SetInput(InputAdapter):
-    "Elements (B, M, n_ch) in no order as tokens: features, and positions as Fourier features. Source: Perceiver, section 4.3 (points); Perceiver IO, its experiments on StarCraft II (units)"
+    """Elements (B, M, n_ch) in no order as tokens: features, and positions as Fourier features
+
+    Source: Perceiver, section 4.3 (points); Perceiver IO, its experiments on StarCraft II (units)."""
     def __init__(self,
         n_ch:int, # channels of an element, its position's among them
         d_position:int=0, # how many of them, the first, are a position in [-1, 1]
         n_bands:int=64, # frequencies of the Fourier features on each axis of a position
-        max_res:tuple[float, ...]|None=None, # (d_position,) twice the top frequency; None: 2,240 on each axis, as for ModelNet40
+        max_res:tuple[float, ...]|None=None, # (d_position,) twice the top frequency; None: 2,240 on each axis
     )->None:
-        "Raises TypeError or ValueError, naming the argument, for counts that don't fit, and a `max_res` where there is no position"
+        "Raises TypeError or ValueError, naming the argument, for counts that don't fit, or `max_res` without position"
         super().__init__()
         check_int(1, MAX_COUNT, n_ch=n_ch, n_bands=n_bands)
         check_int(0, n_ch, d_position=d_position)
-        if max_res is not None and not d_position: raise ValueError(f"max_res={max_res}: must be None where d_position=0, since no position is encoded")
+        if max_res is not None and not d_position:
+            raise ValueError(f"max_res={max_res}: must be None where d_position=0, since no position is encoded")
         if d_position: max_res = check_max_res((2240,)*d_position if max_res is None else max_res, d_position)
         store_attr()
         self.position = FourierPosition(n_bands, max_res) if d_position else None
@@ -64,10 +72,11 @@ class SetInput(InputAdapter):
     def forward(self,
         x:Tensor, # (B, M, n_ch), a position in any floating type; its digits count
         mask:Tensor|None=None, # (B, M) bool, True where a row is real
-    )->Tokens: # content (B, M, d_out): features, then the encoded position, in float32 or better where there is one; mask
+    )->Tokens: # content (B, M, d_out): features, then the encoded position, in float32 or better; mask
         "Elements as tokens; raises TypeError or ValueError for another width or type"
         check_float(x, 'input')
-        if x.ndim != 3 or x.shape[-1] != self.n_ch: raise ValueError(f"input is {tuple(x.shape)}, must be (B, M, {self.n_ch}): n_ch={self.n_ch} channels last")
+        if x.ndim != 3 or x.shape[-1] != self.n_ch:
+            raise ValueError(f"input is {tuple(x.shape)}, must be (B, M, {self.n_ch}): n_ch={self.n_ch} channels last")
         if self.position is None: return Tokens(x, mask=mask)
         x = x.to(torch.promote_types(x.dtype, torch.float32))
         return Tokens(torch.cat([x[...,self.d_position:], self.position(x[...,:self.d_position])], -1), mask=mask)

@@ -16,7 +16,8 @@ from .outputs import OutputAdapter, rows_at
 from .position import MAX_COUNT, LearnedPosition, Tokens, check_bool, check_int, check_real, graph_mode
 
 # %% ../nbs/12_text.ipynb #9fac757c
-specials = dict(pad=0, bos=1, eos=2, mask=3, cls=4, sep=5) # Source: Perceiver IO, section 4.1 and appendix on language; the official tokenizer
+# Source: Perceiver IO, section 4.1 and appendix on language; the official tokenizer
+specials = dict(pad=0, bos=1, eos=2, mask=3, cls=4, sep=5)
 vocab_size = len(specials) + 256
 
 # %% ../nbs/12_text.ipynb #e5d904e0
@@ -24,7 +25,9 @@ def encode_text(
     text:str|bytes, # any text; bytes as they are
     ends:bool=False, # put `cls` before and `sep` after, as the official tokenizer does
 )->Tensor: # (M,) int64, ids of symbols
-    "Text as the ids of its UTF-8 bytes. Raises TypeError for what is neither str nor bytes. Source: Perceiver IO, section 4.1"
+    """Text as the ids of its UTF-8 bytes
+
+    Raises TypeError for what is neither str nor bytes. Source: Perceiver IO, section 4.1."""
     check_bool(ends=ends)
     if not isinstance(text, (str,bytes)): raise TypeError(f"text is a {type(text).__name__}: must be a str or bytes")
     try: raw = text.encode() if isinstance(text, str) else text
@@ -34,20 +37,24 @@ def encode_text(
 
 # %% ../nbs/12_text.ipynb #78dde8f0
 def _as_ids(ids, name):
-    "Any sequence of whole numbers as a tensor (M,); raises TypeError or ValueError, naming the argument, for what is no id of a symbol"
+    "Any sequence of ids as a tensor (M,); raises TypeError or ValueError, naming the argument, for what is no id"
     allowed = f"must be ids (M,), whole numbers from 0 to {vocab_size-1}"
     try: x = ids if isinstance(ids, Tensor) else torch.tensor(ids)
-    except (TypeError,ValueError,RuntimeError) as e: raise TypeError(f"{name} is a {type(ids).__name__}: {allowed}") from e
+    except (TypeError,ValueError,RuntimeError) as e:
+        raise TypeError(f"{name} is a {type(ids).__name__}: {allowed}") from e
     whole = not x.is_floating_point() and not x.is_complex() and x.dtype != torch.bool
     if x.ndim != 1 or x.numel() and not whole: raise ValueError(f"{name} is {x.dtype} {tuple(x.shape)}: {allowed}")
     x = x.long()
-    if x.numel() and not 0 <= x.min() <= x.max() < vocab_size: raise ValueError(f"{name} runs from {x.min()} to {x.max()}: {allowed}")
+    if x.numel() and not 0 <= x.min() <= x.max() < vocab_size:
+        raise ValueError(f"{name} runs from {x.min()} to {x.max()}: {allowed}")
     return x
 
 def decode_text(
     ids:Tensor, # (M,) ids of symbols, any sequence of whole numbers
 )->str: # text
-    "The text that symbols spell; specials are left out, invalid UTF-8 becomes �. Raises TypeError or ValueError for what is no id"
+    """The text that symbols spell; specials are left out, invalid UTF-8 becomes �
+
+    Raises TypeError or ValueError for what is no id of a symbol."""
     return bytes(i-len(specials) for i in _as_ids(ids, 'ids').tolist() if i >= len(specials)).decode(errors='replace')
 
 # %% ../nbs/12_text.ipynb #69f03d2c
@@ -58,19 +65,22 @@ def pad_texts(
 )->tuple[Tensor, Tensor]: # ids (B, M) int64, and mask (B, M) bool, True where a symbol is real
     """Texts as one batch
 
-    Raises TypeError for what is no list of texts; ValueError for ids that are no symbols, or a text that is longer than `length`."""
+    Raises TypeError for what is no list of texts; ValueError for ids that are no symbols, or texts beyond `length`."""
     check_bool(ends=ends)
     if isinstance(texts, (str,bytes,Mapping)) or not isinstance(texts, Iterable):
-        raise TypeError(f"texts is a {type(texts).__name__}: must be a list of texts or of ids, such as ['a text'], or a tokenizer's result['input_ids']")
+        raise TypeError(f"texts is a {type(texts).__name__}: must be a list of texts or of ids, such as ['a text'], "
+                        "or a tokenizer's result['input_ids']")
     rows = []
     for i,t in enumerate(texts):
         is_text = isinstance(t, (str,bytes))
-        if ends and not is_text: raise ValueError(f"ends=True: texts[{i}] is a {type(t).__name__}, must be a str or bytes; ids are taken as they are")
+        if ends and not is_text:
+            raise ValueError(f"ends=True: texts[{i}] is a {type(t).__name__}, must be a str or bytes; ids stay as is")
         rows.append(encode_text(t, ends) if is_text else _as_ids(t, f'texts[{i}]'))
     longest = max((r.shape[0] for r in rows), default=0)
     if length is None: length = longest
     check_int(0, MAX_COUNT, length=length)
-    if longest > length: raise ValueError(f"length={length}: the longest text has {longest} symbols; cut it, or allow as many")
+    if longest > length:
+        raise ValueError(f"length={length}: the longest text has {longest} symbols; cut it, or allow as many")
     ids = torch.full((len(rows), length), specials['pad'], device=rows[0].device if rows else None)
     for row,r in zip(ids, rows): row[:r.shape[0]] = r
     counts = torch.tensor([r.shape[0] for r in rows], dtype=torch.long, device=ids.device)
@@ -78,7 +88,9 @@ def pad_texts(
 
 # %% ../nbs/12_text.ipynb #5b752b3e
 class TextInput(InputAdapter):
-    "Symbols (B, M) as tokens: an embedding plus a learned position. Source: Perceiver IO, section 4.1 and appendix on language"
+    """Symbols (B, M) as tokens: an embedding plus a learned position
+
+    Source: Perceiver IO, section 4.1 and appendix on language."""
     def __init__(self,
         max_len:int=2048, # symbols that can be read at once
         d_model:int=768, # C, channels of a token
@@ -99,13 +111,18 @@ class TextInput(InputAdapter):
         ids:Tensor, # (B, M) whole numbers, M at most `max_len`
         mask:Tensor|None=None, # (B, M) bool, True where a symbol is real
     )->Tokens: # content (B, M, d_model), mask
-        "Text as tokens; raises TypeError or ValueError for what is no tensor of ids, a text that is too long, or ids that are no symbols"
-        if not isinstance(ids, Tensor): raise TypeError(f"ids is a {type(ids).__name__}: must be a tensor (B, M) of whole numbers, as `pad_texts` gives it")
+        """Text as tokens
+
+        Raises TypeError or ValueError for what is no tensor of ids, texts that are too long, or ids of no symbol."""
+        if not isinstance(ids, Tensor):
+            raise TypeError(f"ids is a {type(ids).__name__}: must be a tensor (B, M) of ids, as of `pad_texts`")
         if ids.ndim != 2 or ids.is_floating_point() or ids.is_complex() or ids.dtype==torch.bool:
-            raise ValueError(f"ids is {ids.dtype} {tuple(ids.shape)}: must be whole numbers (B, M), such as torch.int64")
+            raise ValueError(f"ids is {ids.dtype} {tuple(ids.shape)}, must be whole numbers (B, M), such as int64")
         ids,M = ids.long(),ids.shape[1]
-        if M > self.max_len: raise ValueError(f"the text has {M} symbols, max_len={self.max_len}: cut it, or make the adapter with a larger max_len")
-        if not graph_mode() and ids.device.type=='cpu' and ids.numel() and not 0 <= ids.min() <= ids.max() < self.n_symbols:
+        if M > self.max_len:
+            raise ValueError(f"the text has {M} symbols, max_len={self.max_len}: cut it, or make max_len larger")
+        readable = not graph_mode() and ids.device.type=='cpu' and ids.numel()
+        if readable and not 0 <= ids.min() <= ids.max() < self.n_symbols:
             raise ValueError(f"ids runs from {ids.min()} to {ids.max()}: symbols run from 0 to {self.n_symbols-1}")
         return Tokens(self.embed(ids) + self.position.table[:M], mask=mask)
 
@@ -115,7 +132,9 @@ class TextInput(InputAdapter):
 
 # %% ../nbs/12_text.ipynb #ae2b7978
 class TextOutput(OutputAdapter):
-    "Logits of every symbol at every position, with the input adapter's embedding. Source: Perceiver IO, section 4.1 and appendix on language"
+    """Logits of every symbol at every position, with the input adapter's embedding
+
+    Source: Perceiver IO, section 4.1 and appendix on language."""
     d_out = None # the decoder's results are compared with the embedding as they are
     def __init__(self,
         input:TextInput|None=None, # whose embedding is used; None: the one of the model that binds the adapter
@@ -127,7 +146,8 @@ class TextOutput(OutputAdapter):
         self.std,self.d_query = std,None
         self.__dict__['input'] = self.position = self.bias = None
         if input is None: return
-        if not isinstance(input, TextInput): raise TypeError(f"input is a {type(input).__name__}: must be a TextInput, the one that the model reads with")
+        if not isinstance(input, TextInput):
+            raise TypeError(f"input is a {type(input).__name__}: must be a TextInput, the one that the model has")
         self._take(input)
 
     def _take(self, input):
@@ -141,14 +161,18 @@ class TextOutput(OutputAdapter):
         input:InputAdapter|None, # of the model: a TextInput, or one that holds a TextInput
         d_latent:int, # D, not needed
     )->None:
-        "Takes the model's TextInput; raises ValueError where there is none or more than one, or where another was given already"
+        """Takes the model's TextInput
+
+        Raises ValueError where there is none or more than one, or where another was given already."""
         found = [] if input is None else [m for m in input.modules() if isinstance(m, TextInput)]
         if self.input is None:
-            if len(found) != 1: raise ValueError(f"input=None: the model's {type(input).__name__} has {len(found)} TextInputs, must have one to take the embedding from: "
-                                                 "name it, TextOutput(input)")
+            if len(found) != 1:
+                raise ValueError(f"input=None: the model's {type(input).__name__} has {len(found)} TextInputs, "
+                                 "must have one to take the embedding from: name it, TextOutput(input)")
             self._take(found[0])
         elif input is not None and not any(m is self.input for m in found):
-            raise ValueError("input: this TextOutput has the embedding of a TextInput that is not the model's: make a new one, TextOutput()")
+            raise ValueError("input: this TextOutput has the embedding of a TextInput that is not the model's: "
+                             "make a new one, TextOutput()")
 
     def queries(self,
         tokens:Tokens|None=None, # not needed
@@ -167,7 +191,9 @@ class TextOutput(OutputAdapter):
         return F.linear(y, self.input.embed.weight, self.bias)
 
     def _check_bound(self):
-        if self.input is None: raise ValueError("input=None: TextOutput takes the embedding from the model that binds it, PerceiverIO(input, output): give `input` to use it alone")
+        if self.input is None:
+            raise ValueError("input=None: TextOutput takes the embedding from the model that binds it, "
+                             "PerceiverIO(input, output): give `input` to use it alone")
 
     def extra_repr(self)->str: # the shapes
         "What `print` shows"
