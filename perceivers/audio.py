@@ -77,8 +77,8 @@ class AudioOutput(GridOutput):
         check_bool(stretch=stretch)
         super().__init__((n_samples,), n_ch, patch, max_res=(n_samples,) if max_res is None else max_res, **kwargs)
         self.stretch = stretch
-        if not stretch and kwargs.get('position') is None:
-            self.position = FourierPosition(self.n_bands, self.max_res, size=self.grid_of())
+        in_steps = not stretch and kwargs.get('position') is None
+        if in_steps: self.position = FourierPosition(self.n_bands, self.max_res, size=self.grid_of())
 
     @property
     def n_samples(self)->int: # of a sound

@@ -97,6 +97,8 @@ class FlowOutput(TokenwiseOutput):
     )->Tensor: # (B, height, width, 2), or (B, n, 2) where `at` is given
         "Pixels by which each pixel moves; raises TypeError or ValueError for a size that has more or fewer pixels"
         size = self.size if size is None else check_size(size, 2)
+        check_float(y, 'y')
+        if y.ndim != 3 or y.shape[-1] != 2: raise ValueError(f"y is {tuple(y.shape)}, must be (B, M, 2)")
         if at is not None: return y/self.scale
         n = size[0]*size[1]
         if y.shape[1] != n:

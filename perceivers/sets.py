@@ -36,8 +36,7 @@ def pad_sets(
         if o.ndim != 2 or o.shape[1:] != first.shape[1:]:
             raise ValueError(f"sets[{i}] is {tuple(o.shape)}, sets[0] is {tuple(first.shape)}: "
                              "all must be (n, C) with the same C")
-        if o.dtype != first.dtype:
-            raise ValueError(f"sets[{i}] is {o.dtype}, sets[0] is {first.dtype}: all must be of one type")
+        if o.dtype != first.dtype: raise ValueError(f"sets[{i}] is {o.dtype}, sets[0] {first.dtype}: must be the same")
     most = max(o.shape[0] for o in rows)
     if length is None: length = most
     check_int(0, MAX_COUNT, length=length)

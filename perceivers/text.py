@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from fastcore.basics import store_attr
 from .inputs import InputAdapter
 from .outputs import OutputAdapter, rows_at
-from .position import MAX_COUNT, LearnedPosition, Tokens, check_bool, check_int, check_real, graph_mode
+from .position import MAX_COUNT, LearnedPosition, Tokens, check_bool, check_float, check_int, check_real, graph_mode
 
 # %% ../nbs/12_text.ipynb #9fac757c
 # Source: Perceiver IO, section 4.1 and appendix on language; the official tokenizer
@@ -38,15 +38,14 @@ def encode_text(
 # %% ../nbs/12_text.ipynb #78dde8f0
 def _as_ids(ids, name):
     "Any sequence of ids as a tensor (M,); raises TypeError or ValueError, naming the argument, for what is no id"
-    allowed = f"must be ids (M,), whole numbers from 0 to {vocab_size-1}"
+    kind,allowed = type(ids).__name__,f"must be ids (M,), whole numbers from 0 to {vocab_size-1}"
     try: x = ids if isinstance(ids, Tensor) else torch.tensor(ids)
-    except (TypeError,ValueError,RuntimeError) as e:
-        raise TypeError(f"{name} is a {type(ids).__name__}: {allowed}") from e
+    except (TypeError,ValueError,RuntimeError) as e: raise TypeError(f"{name} is a {kind}: {allowed}") from e
     whole = not x.is_floating_point() and not x.is_complex() and x.dtype != torch.bool
     if x.ndim != 1 or x.numel() and not whole: raise ValueError(f"{name} is {x.dtype} {tuple(x.shape)}: {allowed}")
     x = x.long()
-    if x.numel() and not 0 <= x.min() <= x.max() < vocab_size:
-        raise ValueError(f"{name} runs from {x.min()} to {x.max()}: {allowed}")
+    low,high = (x.min().item(),x.max().item()) if x.numel() else (0,0)
+    if low < 0 or high >= vocab_size: raise ValueError(f"{name} runs from {low} to {high}: {allowed}")
     return x
 
 def decode_text(
@@ -73,14 +72,12 @@ def pad_texts(
     rows = []
     for i,t in enumerate(texts):
         is_text = isinstance(t, (str,bytes))
-        if ends and not is_text:
-            raise ValueError(f"ends=True: texts[{i}] is a {type(t).__name__}, must be a str or bytes; ids stay as is")
+        if ends and not is_text: raise ValueError(f"ends=True: texts[{i}] is a {type(t).__name__}, must be a str")
         rows.append(encode_text(t, ends) if is_text else _as_ids(t, f'texts[{i}]'))
     longest = max((r.shape[0] for r in rows), default=0)
     if length is None: length = longest
     check_int(0, MAX_COUNT, length=length)
-    if longest > length:
-        raise ValueError(f"length={length}: the longest text has {longest} symbols; cut it, or allow as many")
+    if longest > length: raise ValueError(f"length={length}: the longest text has {longest} symbols; cut it")
     ids = torch.full((len(rows), length), specials['pad'], device=rows[0].device if rows else None)
     for row,r in zip(ids, rows): row[:r.shape[0]] = r
     counts = torch.tensor([r.shape[0] for r in rows], dtype=torch.long, device=ids.device)
@@ -114,13 +111,11 @@ class TextInput(InputAdapter):
         """Text as tokens
 
         Raises TypeError or ValueError for what is no tensor of ids, texts that are too long, or ids of no symbol."""
-        if not isinstance(ids, Tensor):
-            raise TypeError(f"ids is a {type(ids).__name__}: must be a tensor (B, M) of ids, as of `pad_texts`")
+        if not isinstance(ids, Tensor): raise TypeError(f"ids is a {type(ids).__name__}: must be a tensor (B, M)")
         if ids.ndim != 2 or ids.is_floating_point() or ids.is_complex() or ids.dtype==torch.bool:
             raise ValueError(f"ids is {ids.dtype} {tuple(ids.shape)}, must be whole numbers (B, M), such as int64")
         ids,M = ids.long(),ids.shape[1]
-        if M > self.max_len:
-            raise ValueError(f"the text has {M} symbols, max_len={self.max_len}: cut it, or make max_len larger")
+        if M > self.max_len: raise ValueError(f"ids has {M} symbols, max_len={self.max_len}: cut it, or raise max_len")
         readable = not graph_mode() and ids.device.type=='cpu' and ids.numel()
         if readable and not 0 <= ids.min() <= ids.max() < self.n_symbols:
             raise ValueError(f"ids runs from {ids.min()} to {ids.max()}: symbols run from 0 to {self.n_symbols-1}")
@@ -164,10 +159,12 @@ class TextOutput(OutputAdapter):
         """Takes the model's TextInput
 
         Raises ValueError where there is none or more than one, or where another was given already."""
+        kind = type(input).__name__
+        if not isinstance(input, (nn.Module,type(None))): raise TypeError(f"input is a {kind}: must be a Module")
         found = [] if input is None else [m for m in input.modules() if isinstance(m, TextInput)]
         if self.input is None:
             if len(found) != 1:
-                raise ValueError(f"input=None: the model's {type(input).__name__} has {len(found)} TextInputs, "
+                raise ValueError(f"input=None: the model's {kind} has {len(found)} TextInputs, "
                                  "must have one to take the embedding from: name it, TextOutput(input)")
             self._take(found[0])
         elif input is not None and not any(m is self.input for m in found):
@@ -188,6 +185,9 @@ class TextOutput(OutputAdapter):
     )->Tensor: # (B, O, n_symbols)
         "Logits of the symbols; raises ValueError before a model has bound it"
         self._check_bound()
+        check_float(y, 'y')
+        Q = self.d_query
+        if y.ndim != 3 or y.shape[-1] != Q: raise ValueError(f"y is {tuple(y.shape)}, must be (B, O, {Q})")
         return F.linear(y, self.input.embed.weight, self.bias)
 
     def _check_bound(self):
