@@ -139,7 +139,8 @@ class TextOutput(OutputAdapter):
         super().__init__()
         check_real(1e-12, 1e6, std=std)
         self.std,self.d_query = std,None
-        self.__dict__['input'] = self.position = self.bias = None
+        self.__dict__['input'] = None
+        self.position = self.bias = None # made when the embedding is known
         if input is None: return
         if not isinstance(input, TextInput):
             raise TypeError(f"input is a {type(input).__name__}: must be a TextInput, the one that the model has")
