@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MAX_PLAIN_HEADS', 'MAX_PLAIN_SCORES', 'check_heads', 'split_heads', 'merge_heads', 'check_mask', 'check_tokens',
-           'zero_masked', 'plain_attention', 'masked_softmax', 'plain_is_faster', 'TwiceAttention', 'attention',
-           'SelfAttention', 'CrossAttention']
+           'zero_masked', 'check_attention', 'plain_attention', 'masked_softmax', 'plain_is_faster', 'TwiceAttention',
+           'attention', 'SelfAttention', 'CrossAttention', 'attention_weights', 'self_attention_weights']
 
 # %% ../nbs/01_attention.ipynb #68e8008d
 import math
@@ -48,7 +48,7 @@ def check_mask(
     mask:Tensor|None, # (B, M) bool, True where a token is real
 )->None:
     "Raises ValueError unless there are tokens and `mask` is a bool of their shape"
-    if not x.shape[1]: raise ValueError(f"no tokens at all: got {tuple(x.shape)}, at least one token is needed")
+    if not x.shape[1]: raise ValueError(f"no tokens at all: x is {tuple(x.shape)}, at least one token is needed")
     if mask is None: return
     if not isinstance(mask, Tensor): raise TypeError(f"mask is a {type(mask).__name__}: must be a torch.bool tensor {tuple(x.shape[:2])}")
     if mask.dtype != torch.bool or mask.shape != x.shape[:2]:
@@ -74,6 +74,26 @@ def zero_masked(
     "Tokens with zeros where `mask` is False, so that nothing in them, not even NaN, reaches the result or a gradient"
     return x if mask is None else x.masked_fill(~mask[...,None], 0)
 
+# %% ../nbs/01_attention.ipynb #chk01att
+def check_attention(
+    q:Tensor, # (B, H, N, d_qk) queries
+    k:Tensor, # (B, H, M, d_qk) keys
+    v:Tensor, # (B, H, M, d_v) values
+    mask:Tensor|None, # (B, M) bool, True where a token is real
+    dropout:float, # chance that an attention weight is dropped
+    scale:float|None, # of the scores
+)->None:
+    "Raises TypeError or ValueError, naming the argument, for other shapes or types"
+    for name,o in (('q',q), ('k',k), ('v',v)):
+        check_float(o, name)
+        if o.ndim != 4: raise ValueError(f"{name} is {tuple(o.shape)}, must be (B, H, tokens, channels)")
+        if o.dtype != q.dtype and not torch.is_autocast_enabled(o.device.type): raise ValueError(f"{name} is {o.dtype}, q is {q.dtype}: they must be of one type")
+    if k.shape[:2] != q.shape[:2] or k.shape[-1] != q.shape[-1]: raise ValueError(f"k is {tuple(k.shape)}, q is {tuple(q.shape)}: they must agree in batch, heads and channels")
+    if v.shape[:3] != k.shape[:3]: raise ValueError(f"v is {tuple(v.shape)}, k is {tuple(k.shape)}: they must agree in batch, heads and tokens")
+    if mask is not None: check_mask(k[:,0], mask)
+    check_real(0, 1, dropout=dropout)
+    if scale is not None: check_real(-1e6, 1e6, scale=scale)
+
 # %% ../nbs/01_attention.ipynb #09b100b2
 def plain_attention(
     q:Tensor, # (B, H, N, d_qk) queries
@@ -84,6 +104,7 @@ def plain_attention(
     scale:float|None=None, # of the scores; None: 1/sqrt(d_qk)
 )->Tensor: # (B, H, N, d_v)
     "Attention as matmul, softmax, matmul. Source: Perceiver, section 3.1 and appendix on attention"
+    check_attention(q, k, v, mask, dropout, scale)
     scores = q @ k.mT * (q.shape[-1]**-0.5 if scale is None else scale)
     return F.dropout(masked_softmax(scores, mask), dropout) @ v
 
@@ -151,6 +172,7 @@ def attention(
     scale:float|None=None, # of the scores; None: 1/sqrt(d_qk)
 )->Tensor: # (B, H, N, d_v)
     "Attention by the faster kernel: SDPA, or plain products for training on a CPU. Source: Perceiver, section 3.1"
+    check_attention(q, k, v, mask, dropout, scale)
     if plain_is_faster(q, k): return plain_attention(q, k, v, mask, dropout, scale)
     scale = q.shape[-1]**-0.5 if scale is None else scale
     if mask is not None:
@@ -251,3 +273,52 @@ def forward(self:CrossAttention,
     c = self.kv_norm(zero_masked(context, mask))
     k,v = split_heads(self.k(c), self.n_heads),split_heads(self.v(c), self.n_heads)
     return self.out(merge_heads(attention(q, k, v, mask, self.dropout*self.training)))
+
+# %% ../nbs/01_attention.ipynb #aw01code
+def attention_weights(
+    layer:CrossAttention, # whose attention weights
+    x:Tensor, # (B or 1, N, d_q) what gives the queries
+    context:Tensor, # (B, M, d_kv) what gives the keys
+    mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real
+)->Tensor: # (B, H, N, M) float32; each row adds up to one, or to zero where no token is real
+    """The weights with which `x` attends to `context`, before any dropout
+
+    Raises ValueError for other shapes or types, a mask of another shape or no tokens. Source: Perceiver, section 3.1."""
+    _check_layer(layer, CrossAttention)
+    for name,o in (('x',x), ('context',context)): check_float(o, name)
+    x,context = (_plain(o).to(layer.q_norm.weight.dtype) for o in (x, context))
+    layer.check(x, context, mask)
+    with torch.autocast(x.device.type, enabled=False):
+        q,k = layer.q(layer.q_norm(x)),layer.k(layer.kv_norm(zero_masked(context, mask)))
+        return _weights(q, k, layer.n_heads, mask)
+
+def self_attention_weights(
+    layer:SelfAttention, # whose attention weights
+    x:Tensor, # (B, N, d) what attends to itself
+    mask:Tensor|None=None, # (B, N) bool, True where a row is real
+)->Tensor: # (B, H, N, N) float32; each row adds up to one, or to zero where no row is real
+    "The weights with which the rows of `x` attend to one another, before any dropout. Source: Perceiver, section 3.1 (latent transformer)"
+    _check_layer(layer, SelfAttention)
+    check_float(x, 'x')
+    x = _plain(x).to(layer.norm.weight.dtype)
+    check_tokens(x, 'x', layer.d, layer.norm.weight)
+    check_mask(x, mask)
+    with torch.autocast(x.device.type, enabled=False):
+        q,k,_ = layer.qkv(layer.norm(zero_masked(x, mask))).split((layer.d_qk, layer.d_qk, layer.d_v), -1)
+        return _weights(q, k, layer.n_heads, mask)
+
+def _check_layer(layer, kind):
+    if not isinstance(layer, kind): raise TypeError(f"layer is a {type(layer).__name__}: must be a {kind.__name__}")
+
+def _plain(x):
+    "A tensor without a subclass such as fastai's, which would ride along through every operation"
+    return x if graph_mode() else x.as_subclass(Tensor)
+
+def _weights(q, k, n_heads, mask):
+    "Softmax of the scores, (B, H, N, M)"
+    q,k = (split_heads(o, n_heads).float() for o in (q, k))
+    scores = q @ k.mT * q.shape[-1]**-0.5
+    return masked_softmax(scores.expand(k.shape[0], -1, -1, -1), mask)
+
+# %% ../nbs/01_attention.ipynb #all01cod
+__all__ = ['plain_attention', 'attention', 'SelfAttention', 'CrossAttention', 'attention_weights', 'self_attention_weights']

@@ -13,7 +13,7 @@ from fastcore.basics import patch
 from fastcore.meta import delegates
 from .attention import CrossAttention, SelfAttention
 from .fast_attention import cross_attention
-from .position import MAX_COUNT, check_bool, check_int, check_real
+from .position import MAX_COUNT, check_bool, check_float, check_int, check_real
 
 # %% ../nbs/03_blocks.ipynb #2bfcb83a
 class MLP(nn.Sequential):
@@ -27,6 +27,15 @@ class MLP(nn.Sequential):
         check_int(1, 1024, widening=widening)
         check_real(0, 1, dropout=dropout)
         super().__init__(nn.LayerNorm(d), nn.Linear(d, widening*d), nn.GELU(), nn.Linear(widening*d, d), nn.Dropout(dropout))
+        self.d = d
+
+    def forward(self,
+        x:Tensor, # (..., d)
+    )->Tensor: # (..., d)
+        "Each row by itself; raises ValueError for another width or whole numbers"
+        check_float(x, 'x')
+        if not x.ndim or x.shape[-1] != self.d: raise ValueError(f"x is {tuple(x.shape)}: its last axis must have {self.d} channels")
+        return super().forward(x)
 
 # %% ../nbs/03_blocks.ipynb #9a9d726f
 class CrossAttentionBlock(nn.Module):
@@ -91,11 +100,14 @@ class LatentTransformer(nn.Sequential):
         self.grad_checkpointing = False # compute each block again in the backward pass instead of keeping what it computed
 
     def forward(self,
-        z:Tensor, # (B, N, d)
+        x:Tensor, # (B, N, d) latents
     )->Tensor: # (B, N, d)
         "The latents after all blocks"
         again = self.grad_checkpointing and torch.is_grad_enabled()
-        for block in self: z = checkpoint(block, z, use_reentrant=False) if again else block(z)
-        return z
+        for block in self: x = checkpoint(block, x, use_reentrant=False) if again else block(x)
+        return x
 
 MAX_LAYERS = 4096 # no model has as many, and a wrong value must not take all memory
+
+# %% ../nbs/03_blocks.ipynb #all03cod
+__all__ = ['MLP', 'CrossAttentionBlock', 'SelfAttentionBlock', 'LatentTransformer']

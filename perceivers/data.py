@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ImageTensors', 'TensorDL', 'RandomShift', 'holdout', 'open_image', 'image_tensor', 'SplitDataLoaders', 'tensor_dls',
            'digits_dls', 'find_data', 'read_idx', 'mnist_dls', 'read_cifar', 'class_files', 'cifar10_dls',
-           'cifar100_dls', 'folder_dls', 'imagenette_dls']
+           'cifar100_dls', 'folder_dls', 'imagenette_dls', 'Arrays', 'TaskDL', 'arrays_dls']
 
 # %% ../nbs/20_data.ipynb #a54ed8ee
 import gzip, itertools, math, os, socket, tarfile, warnings, zlib
@@ -23,11 +23,11 @@ from fastdownload.core import check, checks_module, download_url
 
 # %% ../nbs/20_data.ipynb #0a1f73e4
 class ImageTensors:
-    "Images and labels in memory: an item for a number, a batch for a list of numbers"
+    "Images and labels in memory: an item for an index, a batch for a list of indices"
     n_inp,loss_func = 1,CrossEntropyLossFlat()
     def __init__(self,
         x:Tensor, # (n, C, H, W) uint8, C is 1 or 3
-        y:Tensor|None, # (n,) class numbers; None where there are no labels
+        y:Tensor|None, # (n,) class indices; None where there are no labels
         vocab:list, # (c,) names of the classes
         split_idx:int=1, # 0 for training, 1 for all else: fastai's augmentations act on 0
     )->None:
@@ -40,7 +40,7 @@ def __len__(self:ImageTensors)->int: return len(self.x)
 
 @patch
 def __getitem__(self:ImageTensors,
-    i, # the number of an image, or a list of numbers
+    i, # the index of an image, or a list of indices
 )->tuple: # (x, y), or (x,) without labels
     return tuple(t(o[i]) for t,o in zip(self.types, (self.x,self.y)) if o is not None)
 
@@ -50,21 +50,21 @@ def decode(self:ImageTensors,
     o:tuple, # an item
     full:bool=True, # fastai passes it; it changes nothing
 )->tuple:
-    "An item with the name of its class in place of the number"
+    "An item with the name of its class instead of the index"
     return (o[0], *(Category(self.vocab[i]) for i in o[1:]))
 
 # %% ../nbs/20_data.ipynb #3572b9f4
 class TensorDL(TfmdDL):
     "fastai's loader over `ImageTensors`, with one indexing a batch"
     def create_batches(self,
-        samps, # numbers of the images, in order
+        samps, # indices of the images, in order
     )->Iterator: # of (x (B,C,H,W) uint8, y (B,))
         "Whole batches, before the batch transforms"
         return (self.dataset[list(idxs)] for idxs in self.chunkify(samps))
 
 # %% ../nbs/20_data.ipynb #2e28e49d
 def _windows(x, p):
-    "Images (B,C,H,W) at all places up to p pixels away: (B,C,2p+1,2p+1,H,W), a view"
+    "Images (B,C,H,W) at all positions up to p pixels away: (B,C,2p+1,2p+1,H,W), a view"
     return F.pad(x, (p,)*4).unfold(2, x.shape[2], 1).unfold(3, x.shape[3], 1)
 
 # %% ../nbs/20_data.ipynb #7f288c2e
@@ -84,21 +84,21 @@ class RandomShift(RandTransform):
 
 # %% ../nbs/20_data.ipynb #5ca6b1ac
 def _by_class(y, seed):
-    "Numbers of the images, class after class, shuffled within each"
+    "Indices of the images, class after class, shuffled within each"
     perm = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
     return perm[y[perm].argsort(stable=True)]
 
 # %% ../nbs/20_data.ipynb #ebb418a9
 def _even_steps(n, total):
-    "n places at even steps among `total`, the first half a step from the start"
+    "n indices at even steps among `total`, the first half a step from the start"
     return (torch.arange(n)*total + total//2)//n
 
 # %% ../nbs/20_data.ipynb #d4a4f601
 def holdout(
-    y:Tensor, # (n,) class numbers
+    y:Tensor, # (n,) class indices
     n:int, # how many to hold out
     seed:int=42, # the same seed gives the same cut
-)->tuple[Tensor, Tensor]: # numbers of those that stay, and of those held out, each in rising order
+)->tuple[Tensor, Tensor]: # indices of those that stay, and of those held out, each in rising order
     "Cuts `n` images off, each class in proportion. Raises ValueError if none would be left on one side"
     if not 0 < n < len(y): raise ValueError(f"n={n} images to hold out must be at least 1 and fewer than the {len(y)} there are")
     held = torch.zeros(len(y), dtype=torch.bool)
@@ -111,7 +111,7 @@ def _to_bytes(o):
     a = to_np(o) if isinstance(o, Tensor) else o
     top = 1 if a.dtype.kind in 'fb' else 255
     if a.ndim==3 and a.shape[0] in (1,3,4): a = a.transpose(1,2,0)
-    if not (a.min()>=0 and a.max()<=top): raise ValueError(f"numbers of an image must lie from 0 to {top}, not from {a.min():.3g} to {a.max():.3g}")
+    if not (a.min()>=0 and a.max()<=top): raise ValueError(f"values of an image must lie from 0 to {top}, not from {a.min():.3g} to {a.max():.3g}")
     a = (a*(255/top)).round().astype(np.uint8)
     return a[...,0] if a.shape[-1]==1 else a
 
@@ -119,7 +119,7 @@ def _to_bytes(o):
 def open_image(
     o:Path|str|bytes|Tensor|np.ndarray|Image.Image, # a file or its bytes, a picture, or an array (H,W), (C,H,W) or (H,W,C)
 )->PILImage: # in colour
-    "A picture of whatever holds one. Raises ValueError, naming the file, if it cannot be read or an array's numbers are out of range"
+    "A picture of whatever holds one. Raises ValueError, naming the file, if it cannot be read or an array's values are out of range"
     what = o if isinstance(o, (str,Path)) else type(o).__name__
     if isinstance(o, (Tensor,np.ndarray)): o = _to_bytes(o)
     try:
@@ -148,7 +148,7 @@ def items(self:ImageTensors)->list: # (n,) of (x (C,H,W), y)
 # %% ../nbs/20_data.ipynb #91d52e30
 @patch
 def new(self:ImageTensors,
-    items:list, # images, as `open_image` takes them; pairs (image, class number) when `with_labels`
+    items:list, # images, as `open_image` takes them; pairs (image, class index) when `with_labels`
     with_labels:bool=False, # do the items hold labels?
 )->ImageTensors: # with images of this set's size and colours
     "Other images as a set like this one. Raises ValueError if one of them cannot be read"
@@ -158,9 +158,9 @@ def new(self:ImageTensors,
 
 # %% ../nbs/20_data.ipynb #0a4fedfd
 class SplitDataLoaders(DataLoaders):
-    "fastai's `DataLoaders` with a third part, `test`, which is not read before it is asked for"
+    "fastai's `DataLoaders` with a third loader, `test`, whose data is not read before the first use of `dls.test`"
     def __init__(self,
-        *loaders, # the loaders of training and of valid
+        *loaders, # the loaders of the training set and of the validation set
         get_test:Callable, # gives the loader of the test set
         **kwargs, # `path` for saved models, `device`
     )->None:
@@ -181,7 +181,7 @@ def test(self:SplitDataLoaders)->TfmdDL:
 def test_dl(self:SplitDataLoaders,
     test_items:list, # images to predict: files, pictures or arrays; for arrays side by side, tuples of a sample's inputs
     rm_type_tfms=None, # see fastai
-    with_labels:bool=False, # the items are pairs (image, class number), for folders files whose folder names the class, for arrays inputs and targets
+    with_labels:bool=False, # the items are pairs (image, class index), for folders files whose folder names the class, for arrays inputs and targets
     **kwargs,
 )->TfmdDL: # gives (x,), or (x, y) with labels
     "A loader of new samples. Raises ValueError if there are none, or if one of them cannot be read"
@@ -209,15 +209,15 @@ def _train_dl(ds, stats, bs, batch_tfms, shift):
 
 # %% ../nbs/20_data.ipynb #0cd1a82c
 def tensor_dls(
-    train:tuple[Tensor, Tensor], # images (n,C,H,W) uint8 and class numbers (n,); the validation set is cut from them
-    get_test:Callable, # gives the same of the test set; called when `dls.test` is first asked for
+    train:tuple[Tensor, Tensor], # images (n,C,H,W) uint8 and class indices (n,); the validation set is cut from them
+    get_test:Callable, # gives the same of the test set; called at the first use of `dls.test`
     vocab:list, # (c,) names of the classes
     stats:tuple, # mean and standard deviation of each channel, pixels running from 0 to 1
     n_valid:int, # images of the validation set
     bs:int=64, # B, images in a batch
     batch_tfms:list=None, # more of fastai's batch transforms, such as `aug_transforms()`
     shift:int=0, # pixels by which training images are moved at random
-    seed:int=42, # of the cut between training and valid
+    seed:int=42, # of the cut between training and validation set
     device=None, # where batches go; fastai's default device if None
 )->SplitDataLoaders: # batches (x (B,C,H,W) float, y (B,))
     "`DataLoaders` over images in memory. Raises ValueError for labels out of range, or if no image is left to train or to check with"
@@ -290,7 +290,8 @@ def _fetch_mnist():
     finally: socket.setdefaulttimeout(old)
 
 # %% ../nbs/20_data.ipynb #5e4e686d
-def _roots(path):
+def data_roots(path):
+    "The folders in which data is searched for: `path` alone, or `PERCEIVERS_DATA` and fastai's"
     if path: return (yield Path(path).expanduser())
     if env := os.environ.get('PERCEIVERS_DATA'): yield Path(env).expanduser()
     yield from map(fastai_path, ('data','archive'))
@@ -298,16 +299,16 @@ def _roots(path):
 # %% ../nbs/20_data.ipynb #4a08c2d2
 def _on_disk(names, path):
     "The first folder of `names` that is there, unpacked if need be; None if there is none"
-    for root,name in ((r,n) for r in _roots(path) for n in names):
+    for root,name in ((r,n) for r in data_roots(path) for n in names):
         if (root/name).is_dir(): return root/name
-    for root,(name,archive) in itertools.product(_roots(path), names.items()):
+    for root,(name,archive) in itertools.product(data_roots(path), names.items()):
         if archive and (root/archive).is_file(): return _unpack(root/archive, name)
 
 # %% ../nbs/20_data.ipynb #9fc4ab09
 def find_data(
     names:dict, # {folder: the archive it comes in, or None}, the one to prefer first
     fetch:Callable, # downloads one of these folders into fastai's data folder and gives its path
-    path:str|Path=None, # the only folder to look in; None for `PERCEIVERS_DATA`, then fastai's, then a download
+    path:str|Path=None, # the only folder to search; None for `PERCEIVERS_DATA`, then fastai's, then a download
 )->Path: # one of the folders, unpacked
     "The folder of a data set. Raises FileNotFoundError, saying what was tried, if there is none; ValueError if an archive is corrupt"
     if found := _on_disk(names, path): return found
@@ -316,7 +317,7 @@ def find_data(
         return fetch()
     except (OSError, RuntimeError, HTTPException) as e:
         what = ' or '.join(o for o in (*names, *names.values()) if o)
-        raise FileNotFoundError(f"found no {what} in {', '.join(map(str, _roots(path)))}, and no download: {' '.join(str(e).split())}. Put it into a folder and name that in PERCEIVERS_DATA") from e
+        raise FileNotFoundError(f"found no {what} in {', '.join(map(str, data_roots(path)))}, and no download: {' '.join(str(e).split())}. Put it into a folder and name that in PERCEIVERS_DATA") from e
 
 # %% ../nbs/20_data.ipynb #8226aa99
 def _idx_shape(data):
@@ -338,7 +339,7 @@ def read_idx(
 
 # %% ../nbs/20_data.ipynb #c2385f27
 def _mnist_part(raw, part):
-    "Images (n,1,28,28) and labels (n,) of the part `train` or `t10k`"
+    "Images (n,1,28,28) and labels (n,) of the files `train…` or `t10k…`"
     fx,fy = (next((p for p in (raw/o, raw/f'{o}.gz') if p.exists()), raw/o) for o in (f'{part}-images-idx3-ubyte', f'{part}-labels-idx1-ubyte'))
     x,y = read_idx(fx),read_idx(fy)
     if x.shape!=(*y.shape,28,28): raise ValueError(f"{fx} has shape {tuple(x.shape)}; for labels of shape {tuple(y.shape)} it must be {(*y.shape,28,28)}")
@@ -352,7 +353,7 @@ def mnist_dls(
     path:str|Path=None, # where `MNIST/raw` lies; see `find_data`
     **kwargs,
 )->SplitDataLoaders: # batches (x (B,1,28,28), y (B,))
-    "MNIST's handwritten digits. Raises FileNotFoundError if they are not to be had, ValueError if a file is corrupt"
+    "MNIST's handwritten digits. Raises FileNotFoundError if they are not available, ValueError if a file is corrupt"
     raw = find_data({'MNIST/raw':None}, _fetch_mnist, path)
     return tensor_dls(_mnist_part(raw, 'train'), lambda: _mnist_part(raw, 't10k'), list('0123456789'), mnist_stats, n_valid, bs=bs, **kwargs)
 
@@ -361,10 +362,10 @@ def read_cifar(
     path:Path, # a .bin file of CIFAR's binary version
     n_classes:int=10, # labels must be below it
     n_labels:int=1, # label bytes of a record, the last of which counts: 1 for CIFAR-10, 2 for CIFAR-100
-)->tuple[Tensor, Tensor]: # images (n,3,32,32) uint8, class numbers (n,)
+)->tuple[Tensor, Tensor]: # images (n,3,32,32) uint8, class indices (n,)
     "Images and labels of a binary file. Raises ValueError if it is cut short or a label is out of range. Source: Krizhevsky, 2009"
     data = path.read_bytes()
-    if not data or len(data)%(n_labels+3072): raise ValueError(f"{path} is corrupt: {len(data)} bytes are no whole number of records of {n_labels+3072}")
+    if not data or len(data)%(n_labels+3072): raise ValueError(f"{path} is corrupt: {len(data)} bytes are not a multiple of a record's {n_labels+3072}")
     recs = torch.frombuffer(bytearray(data), dtype=torch.uint8).view(-1, n_labels+3072)
     return recs[:,n_labels:].reshape(-1,3,32,32),_checked(recs[:,n_labels-1].long(), n_classes, path)
 
@@ -375,7 +376,7 @@ def class_files(
     "Image files below a folder with their classes. Raises FileNotFoundError if there is no such folder, ValueError if it has no images"
     if not path.is_dir(): raise FileNotFoundError(f"there is no folder {path}")
     files = sorted(o for o in get_image_files(path) if o.parent!=path)
-    if not files: raise ValueError(f"{path} has no image files in class folders: it must look like {path}/CLASS/IMAGE.png")
+    if not files: raise ValueError(f"{path} has no image files in class folders: it must be laid out as {path}/CLASS/IMAGE.png")
     return files,[o.parent.name for o in files]
 
 # %% ../nbs/20_data.ipynb #505d407c
@@ -390,7 +391,9 @@ def _pixels(path, files, size):
     with suppress(SafetensorError, FileNotFoundError): x = load_file(kept)['x']
     if x is None or len(x)!=len(files):
         x = torch.stack([image_tensor(o, size) for o in files])
-        with suppress(OSError): tmp.write_bytes(save({'x':x})); os.replace(tmp, kept)
+        with suppress(OSError):
+            tmp.write_bytes(save({'x':x}))
+            os.replace(tmp, kept)
         with suppress(OSError): tmp.unlink()
     return x
 
@@ -407,7 +410,7 @@ _bins = {'cifar-10-batches-bin': (1, 'batches.meta.txt', dict(train=[f'data_batc
          'cifar-100-binary': (2, 'fine_label_names.txt', dict(train=['train.bin'], test=['test.bin']))}
 
 def _read_cifar(folder, part, vocab=None):
-    "Images, labels and names of the classes of a part, from either form"
+    "Images, labels and names of the classes of the training or test set, from either form"
     if folder.name not in _bins: return _read_folder(folder/part, vocab)
     n_labels,names,files = _bins[folder.name]
     vocab = (folder/names).read_text().split()
@@ -428,7 +431,7 @@ def cifar10_dls(
     path:str|Path=None, # where `cifar-10-binary.tar.gz` or `cifar10.tgz` lies, packed or unpacked; see `find_data`
     **kwargs,
 )->SplitDataLoaders: # batches (x (B,3,32,32), y (B,))
-    "CIFAR-10. Raises FileNotFoundError if it is not to be had, ValueError if a file is corrupt. Source: Krizhevsky, 2009"
+    "CIFAR-10. Raises FileNotFoundError if it is not available, ValueError if a file is corrupt. Source: Krizhevsky, 2009"
     return _cifar_dls({'cifar-10-batches-bin':'cifar-10-binary.tar.gz', 'cifar10':'cifar10.tgz'}, URLs.CIFAR, cifar_stats, path, n_valid, bs=bs, **kwargs)
 
 # %% ../nbs/20_data.ipynb #73abc0e6
@@ -439,13 +442,13 @@ def cifar100_dls(
     path:str|Path=None, # where `cifar-100-binary.tar.gz` or `cifar100.tgz` lies, packed or unpacked; see `find_data`
     **kwargs,
 )->SplitDataLoaders: # batches (x (B,3,32,32), y (B,))
-    "CIFAR-100. Raises FileNotFoundError if it is not to be had, ValueError if a file is corrupt. Source: Krizhevsky, 2009"
+    "CIFAR-100. Raises FileNotFoundError if it is not available, ValueError if a file is corrupt. Source: Krizhevsky, 2009"
     stats = [0.507,0.487,0.441],[0.267,0.256,0.276]
     return _cifar_dls({'cifar-100-binary':'cifar-100-binary.tar.gz', 'cifar100':'cifar100.tgz'}, URLs.CIFAR_100, stats, path, n_valid, bs=bs, **kwargs)
 
 # %% ../nbs/20_data.ipynb #3b73e53f
 def _labelled(path, vocab):
-    "Image files of a part, whose classes training knows"
+    "Image files of a folder, whose classes training knows"
     files,names = class_files(path)
     _known(names, vocab, path)
     return files
@@ -458,7 +461,7 @@ def _cut(files, vocab, pct, seed):
 
 # %% ../nbs/20_data.ipynb #1f8261a7
 def _folder_parts(path, test, valid_pct, seed):
-    "Files of training and of valid, files or the folder of the test set, and the names of the classes"
+    "Files of the training and the validation set, files or the folder of the test set, and the names of the classes"
     parts = {o.name: o for o in path.ls() if o.is_dir()} if (path/'train').is_dir() else {}
     train,names = class_files(parts.get('train', path))
     if len(vocab := sorted(set(names))) < 2: raise ValueError(f"{path} has one class only, {vocab[0]}; at least two are needed")
@@ -471,7 +474,7 @@ def _folder_parts(path, test, valid_pct, seed):
 
 # %% ../nbs/20_data.ipynb #e11b6f64
 def _photo_block(n_train, n_valid, vocab, size, batch_tfms):
-    "How files become batches; the first `n_train` are training's, the next `n_valid` valid's"
+    "How files become batches; the first `n_train` are the training set, the next `n_valid` the validation set"
     tfms = [*L(batch_tfms), Normalize.from_stats(*imagenet_stats, cuda=False)]
     return DataBlock((TransformBlock(type_tfms=open_image, batch_tfms=IntToFloatTensor), CategoryBlock(vocab)), get_y=parent_label,
         splitter=IndexSplitter(range(n_train, n_train+n_valid)), item_tfms=Resize(size), batch_tfms=tfms)
@@ -482,8 +485,8 @@ def folder_dls(
     size:int=64, # H and W that images are scaled and cropped to
     bs:int=64, # B, images in a batch
     batch_tfms:list=None, # more of fastai's batch transforms, such as `aug_transforms()`
-    valid_pct:float=0.2, # share of the training images to hold out for a part that has no folder
-    seed:int=42, # of the cut between training and valid; a test set that must be cut is always the same
+    valid_pct:float=0.2, # share of the training images to hold out for a set that has no folder
+    seed:int=42, # of the cut between training and validation set; a test set that must be cut is always the same
     test:str='test', # name of the test set's folder
     num_workers:int=0, # processes that read images
     device=None, # where batches go; fastai's default device if None
@@ -502,6 +505,85 @@ def imagenette_dls(
     path:str|Path=None, # where `imagenette2-160.tgz` lies, packed or unpacked; see `find_data`
     **kwargs,
 )->SplitDataLoaders: # batches (x (B,3,size,size), y (B,))
-    "Imagenette; its `val` folder is the test set. Raises FileNotFoundError if it is not to be had. Source: Howard, github.com/fastai/imagenette"
+    "Imagenette; its `val` folder is the test set. Raises FileNotFoundError if it is not available. Source: Howard, github.com/fastai/imagenette"
     name = 'imagenette2-160'
     return folder_dls(find_data({name:f'{name}.tgz'}, partial(_fetch, URLs.IMAGENETTE_160, name), path), size, test='val', **kwargs)
+
+# %% ../nbs/20_data.ipynb #da5d3987
+class Arrays:
+    "Arrays side by side: an item for an index, a batch for a list of indices"
+    split_idx = 1
+    def __init__(self,
+        *arrays:Tensor, # (n, ...) inputs first, each followed by its mask (n, M) bool if it has one; then targets
+        n_inp:int=1, # how many of them go into the model, masks counted
+        show=None, # draws inputs, targets and predictions, see `arrays_dls`
+        loss_func=None, # what a Learner takes if it is not given one
+    )->None:
+        sizes = {len(o) for o in arrays}
+        if len(sizes) != 1: raise ValueError(f"arrays have {[len(o) for o in arrays]} rows: they must be as many")
+        self.arrays,self.n_inp,self.show,self.loss_func = arrays,n_inp,show or _no_show,loss_func
+
+def _no_show(*args, **kwargs): raise TypeError("nothing says how to draw a sample: give `arrays_dls` a function show(xs, ys, out, n)")
+
+# %% ../nbs/20_data.ipynb #19483470
+@patch
+def __len__(self:Arrays)->int: return len(self.arrays[0])
+
+@patch
+def __getitem__(self:Arrays, i)->tuple: return tuple(o[i].as_subclass(TensorBase) for o in self.arrays)
+
+# %% ../nbs/20_data.ipynb #291fc68c
+@patch
+def new(self:Arrays,
+    items:list, # samples: tuples of arrays, one for each input; or the arrays themselves where there is one input
+    with_labels:bool=False, # targets follow the inputs
+)->Arrays: # of the same types
+    "New samples as a set like this one; raises ValueError for a sample with more or fewer arrays"
+    n = len(self.arrays) if with_labels else self.n_inp
+    rows = [o if isinstance(o, (tuple,list)) else (o,) for o in items]
+    if bad := [len(r) for r in rows if len(r)!=n]: raise ValueError(f"a sample has {bad[0]} arrays, must have {n}")
+    columns = (torch.stack([torch.as_tensor(r[i]).to(self.arrays[i].dtype) for r in rows]) for i in range(n))
+    return Arrays(*columns, n_inp=self.n_inp, show=self.show, loss_func=self.loss_func)
+
+# %% ../nbs/20_data.ipynb #a5e7b451
+class TaskDL(TensorDL):
+    "A loader of `Arrays`, which shows batches and results as its task does"
+    def show_batch(self,
+        b:tuple|None=None, # a batch; None: one is made
+        max_n:int=6, # samples
+        show:bool=True, # fastai passes it; it changes nothing
+        **kwargs, # for the task's function
+    )->None:
+        "Draws inputs and targets"
+        b = self.one_batch() if b is None else b
+        self.dataset.show(b[:self.n_inp], b[self.n_inp:], None, max_n, **kwargs)
+
+# %% ../nbs/20_data.ipynb #4d42dfc0
+@patch
+def show_results(self:TaskDL,
+    b:tuple, # a batch
+    out, # predictions for it
+    max_n:int=6, # samples
+    **kwargs, # for the task's function
+)->None:
+    "Draws inputs, targets and predictions"
+    self.dataset.show(b[:self.n_inp], b[self.n_inp:], out, max_n, **kwargs)
+
+# %% ../nbs/20_data.ipynb #87355149
+def arrays_dls(
+    train:tuple, # arrays (n, ...): inputs, then targets; or what `tfm` makes them from
+    valid:tuple, # arrays of the validation set, as the model and the loss take them
+    get_test, # gives the same of the test set; called at the first use of `dls.test`
+    n_inp:int=1, # how many of a batch go into the model, masks counted
+    bs:int=64, # B
+    tfm=None, # done to a whole training batch: an `ItemTransform`
+    show=None, # show(xs, ys, out, n): draws n samples, `out` None where there are no predictions
+    loss_func=None, # what a Learner takes if it is not given one
+    device=None, # where batches go; fastai's default device if None
+)->SplitDataLoaders: # with a third loader, `test`
+    "Arrays in memory as fastai `DataLoaders`; raises ValueError for arrays of different lengths"
+    kw,device = dict(n_inp=n_inp, show=show, loss_func=loss_func),default_device() if device is None else device
+    data = Arrays(*train, **kw); data.split_idx = 0
+    dl = TaskDL(data, bs=bs, shuffle=True, drop_last=len(data)>=bs, num_workers=0, after_batch=[tfm] if tfm else [])
+    def whole(arrays): return TaskDL(Arrays(*arrays, **kw), bs=bs, num_workers=0, device=device)
+    return SplitDataLoaders(dl, whole(valid), get_test=lambda: whole(get_test()), device=device)

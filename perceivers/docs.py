@@ -6,7 +6,7 @@
 __all__ = ['site_config', 'Page', 'page_href', 'site_pages', 'check_order', 'Reference', 'ReferenceEntries', 'stage', 'page_text',
            'to_html', 'n_formulas', 'Facts', 'search_entries', 'names_table', 'public_names', 'names_page',
            'check_references', 'check_sources', 'build_site', 'check_pages', 'find_browser', 'check_site',
-           'social_card', 'perceivers_docs']
+           'social_card', 'front_picture', 'perceivers_docs']
 
 # %% ../nbs/91_docs.ipynb #2512093b
 import ast,base64,functools,html,inspect,json,os,posixpath,re,shutil,subprocess,sys,threading
@@ -20,7 +20,7 @@ from typing import NamedTuple
 from fastcore.basics import AttrDict,patch
 from fastcore.docments import docments,docstring,qual_name
 from fastcore.script import call_parse
-from .dev import _options,lib_name,notebooks,repo_root,rooms
+from .dev import cell_options,lib_name,module_imports,notebooks,repo_root
 
 # %% ../nbs/91_docs.ipynb #02f109d0
 def site_config(
@@ -47,12 +47,13 @@ def page_href(
 
 # %% ../nbs/91_docs.ipynb #c2466dd1
 def _expand(nbs, contents, section=''):
-    "The pages that a sidebar's `contents` stands for, in order"
+    "The pages of a sidebar's `contents`, in order"
     for o in [contents] if isinstance(contents, (str,dict)) else contents:
         if isinstance(o, dict) and 'section' in o: yield from _expand(nbs, o['contents'], o['section'])
         else:
             name = o if isinstance(o, str) else o.get('file') or o['href']
-            found = sorted(p.relative_to(nbs).as_posix() for p in nbs.glob(name)) if re.search(r'[*?\[]', name) else [name]
+            is_pattern = bool(re.search(r'[*?\[]', name))
+            found = sorted(p.relative_to(nbs).as_posix() for p in nbs.glob(name)) if is_pattern else [name]
             yield from (Page(section, p, page_href(p)) for p in found)
 
 # %% ../nbs/91_docs.ipynb #17012d09
@@ -70,12 +71,13 @@ def check_order(
     nbs,named = Path(root)/'nbs',[p.source for p in site_pages(root)]
     have = [p.relative_to(nbs).as_posix() for p in notebooks(root)]
     there = {o for o in named if (nbs/o).exists() or (nbs/f'{o}.py').exists()}
-    return ([f'{o} is in no section of _quarto.yml' for o in have if o not in named] + [f'{o} is in _quarto.yml, but not in nbs' for o in named if o not in there]
-        + [f'{o} is in _quarto.yml {named.count(o)} times' for o in sorted(there) if named.count(o)>1])
+    bad  = [f'{o} is in no section of _quarto.yml' for o in have if o not in named]
+    bad += [f'{o} is in _quarto.yml, but not in nbs' for o in named if o not in there]
+    return bad + [f'{o} is in _quarto.yml {named.count(o)} times' for o in sorted(there) if named.count(o)>1]
 
 # %% ../nbs/91_docs.ipynb #bdb3a19d
 def _plain(text):
-    "Plain text as markdown that shows it as it is; what stands between backticks stays code"
+    "Plain text as markdown that shows it as it is; text between backticks stays code"
     parts = re.split(r'(`[^`\n]+`)', ' '.join(text.split()))
     return ''.join(s if i%2 else re.sub(r'([\\*_|<>\[\]$@^~#])', r'\\\1', s) for i,s in enumerate(parts))
 
@@ -92,24 +94,32 @@ def _fields(cls):
     lines = inspect.getsource(cls).splitlines()
     for o in ast.parse(dedent('\n'.join(lines))).body[0].body:
         if isinstance(o, ast.AnnAssign):
-            yield o.target.id, ast.unparse(o.annotation), ast.unparse(o.value) if o.value else '', lines[o.end_lineno-1].partition('# ')[2]
+            default,comment = ast.unparse(o.value) if o.value else '',lines[o.end_lineno-1].partition('# ')[2]
+            yield o.target.id, ast.unparse(o.annotation), default, comment
 
 # %% ../nbs/91_docs.ipynb #40538be4
 def _parameters(sym):
     "What a function or a class takes: name, type, default and meaning of each"
-    if hasattr(sym, '_fields'): yield from _fields(sym); return
+    if hasattr(sym, '_fields'):
+        yield from _fields(sym)
+        return
     if inspect.isclass(sym) and '__init__' not in vars(sym): return
     for name,p in docments(sym, full=True, returns=False, args_kwargs=True).items():
+        if name=='self': continue
         stars = {p.kind.VAR_POSITIONAL:'*', p.kind.VAR_KEYWORD:'**'}.get(p.kind, '')
-        default = '' if p.default is inspect.Parameter.empty else getattr(p.default, '__name__', None) or re.sub(r'<function ([\w.]+) at 0x\w+>', r'\1', repr(p.default))
-        if name!='self': yield stars+name, _type(p.anno), default, p.docment or ''
+        yield stars+name, _type(p.anno), _default(p.default), p.docment or ''
+
+def _default(value):
+    "A parameter's default as text: a function by its name, without the address that differs from build to build"
+    if value is inspect.Parameter.empty: return ''
+    return getattr(value, '__name__', None) or re.sub(r'<function ([\w.]+) at 0x\w+>', r'\1', repr(value))
 
 # %% ../nbs/91_docs.ipynb #7f55568e
 def _message(node):
     "The words of an error's first argument, with what is filled in between braces"
     if isinstance(node, ast.Constant): return str(node.value)
-    if isinstance(node, ast.JoinedStr): return ''.join(o.value if isinstance(o, ast.Constant) else '{'+ast.unparse(o.value)+'}' for o in node.values)
-    return ''
+    if not isinstance(node, ast.JoinedStr): return ''
+    return ''.join(o.value if isinstance(o, ast.Constant) else '{'+ast.unparse(o.value)+'}' for o in node.values)
 
 # %% ../nbs/91_docs.ipynb #0b4ff8d7
 def _raised(sym):
@@ -117,12 +127,14 @@ def _raised(sym):
     try: tree = ast.parse(dedent(inspect.getsource(sym.__init__ if inspect.isclass(sym) else sym)))
     except (OSError, TypeError, SyntaxError): return
     calls = [o.exc for o in ast.walk(tree) if isinstance(o, ast.Raise) and isinstance(o.exc, ast.Call)]
-    yield from ((ast.unparse(o.func), _message(o.args[0]) if o.args else '') for o in sorted(calls, key=lambda o: o.lineno))
+    for o in sorted(calls, key=lambda o: o.lineno): yield ast.unparse(o.func), _message(o.args[0]) if o.args else ''
 
 # %% ../nbs/91_docs.ipynb #57fbe53a
 class Reference:
-    "A name's reference entry: signature, docstring, table of parameters, return and errors. For `renderer` in nbdev's settings"
-    shown = False # whether its source stands on the page, signature and all
+    """A name's reference entry: signature, docstring, table of parameters, return and errors
+
+    For `renderer` in nbdev's settings."""
+    shown = False # whether its source is on the page, signature and all
     def __init__(self,
         sym, # a function, a class, a property, or any other value
         name:str|None=None, # as what to show it; None: its own name
@@ -166,6 +178,7 @@ def _methods(self:Reference):
     except (OSError, TypeError): return
     for o in body:
         if not isinstance(o, ast.FunctionDef) or o.name[0]=='_' or not ast.get_docstring(o): continue
+        if o.name=='extra_repr': continue # PyTorch calls it, nobody else
         method = vars(self.sym)[o.name]
         r = Reference(getattr(method, '__func__', method), f'{self.nm}.{o.name}', self.title_level+1)
         r.shown = self.shown
@@ -179,13 +192,16 @@ def _repr_markdown_(self:Reference):
         value = ' '.join(repr(self.sym).split())
         return f"{self._heading()}\n\n`{type(self.sym).__name__}`: `{value[:150] + (' …' if len(value)>150 else '')}`"
     raised = [f'- `{e}`' + (f': `{m}`' if m else '') for e,m in dict.fromkeys(_raised(self.sym))]
-    parts = [self._heading(), '' if self.shown else f'```python\n{self._signature()}\n```', *map(_plain, docstring(self.sym).split('\n\n')),
-        self._table(), 'Raises' if raised else '', '\n'.join(raised), *self._methods()]
+    parts = [self._heading(), '' if self.shown else f'```python\n{self._signature()}\n```']
+    parts += map(_plain, docstring(self.sym).split('\n\n'))
+    parts += [self._table(), 'Raises' if raised else '', '\n'.join(raised), *self._methods()]
     return '\n\n'.join(o for o in parts if o)
 
 # %% ../nbs/91_docs.ipynb #4cf5416d
 class ReferenceEntries:
-    "Fills in the `show_doc` cells of a staged notebook from its module. For `doc_procs` in nbdev's settings, with `exec_show_docs` among its `skip_procs`"
+    """Fills in the `show_doc` cells of a staged notebook from its module
+
+    For `doc_procs` in nbdev's settings, with `exec_show_docs` among its `skip_procs`."""
     def __init__(self,
         nb, # a notebook as nbdev reads it
     ):
@@ -202,20 +218,22 @@ class ReferenceEntries:
 def _constants(source):
     "The public names that a cell's code assigns at its top level"
     targets = [t for o in ast.parse(source).body if isinstance(o, ast.Assign) for t in o.targets]
-    return [n.id for t in targets for n in ([t] if isinstance(t, ast.Name) else getattr(t, 'elts', [])) if isinstance(n, ast.Name) and n.id[0]!='_']
+    names = [n for t in targets for n in (getattr(t, 'elts', None) or [t]) if isinstance(n, ast.Name)]
+    return [n.id for n in names if n.id[0]!='_']
 
 # %% ../nbs/91_docs.ipynb #49faed23
 @patch
 def begin(self:ReferenceEntries)->None:
     "Orders and fills in the entries, and fixes links and options"
     from nbdev.processors import add_links
-    names,cells = vars(import_module(f"{lib_name('.')}.{self.module}")) if self.module else {},self.nb.cells
+    names = vars(import_module(f"{lib_name('.')}.{self.module}")) if self.module else {}
+    cells = self.nb.cells
     cells[:] = _entries_first(cells)
     for c in cells:
         if c.get('has_sd') or (c.cell_type=='code' and re.search(r'^show_doc\(', c.source, re.M)):
-            c.output = [dict(output_type='display_data', metadata={}, data={'text/markdown': _entry(c, names)})]
+            c.outputs = [dict(output_type='display_data', metadata={}, data={'text/markdown': _entry(c, names)})]
             add_links(c)
-        _mend(c)
+        _fix_cell(c)
     _rename_sections(cells)
 
 # %% ../nbs/91_docs.ipynb #6b57b1c7
@@ -231,12 +249,14 @@ def _entry(cell, names):
 def _entries_first(cells):
     "Cells with each run of entries, and the source among them, put as: entries by definition, then the source"
     run = []
-    for c in [*cells, None]:
-        if c is not None and (c.get('has_sd') or (c.cell_type=='code' and 'exports' in (c.get('directives_') or {}))): run.append(c)
+    for c in cells:
+        is_source = c.cell_type=='code' and 'exports' in (c.get('directives_') or {})
+        if c.get('has_sd') or is_source: run.append(c)
         else:
             yield from _run(run)
             run = []
-            if c is not None: yield c
+            yield c
+    yield from _run(run)
 
 # %% ../nbs/91_docs.ipynb #b97e2ce9
 def _run(run):
@@ -244,16 +264,16 @@ def _run(run):
     source = [c for c in run if not c.get('has_sd')]
     text = '\n'.join(c.source for c in source)
     entries = [c for c in run if c.get('has_sd')][::-1]
-    def place(c):
+    def start(c):
         name = re.search(r'show_doc\(([\w.]+)', c.source)[1].split('.')[-1]
         found = re.search(rf'^(?:[ \t]*(?:async )?(?:def|class) {name}\b|.*\b{name}\b.*=)', text, re.M)
         return found.start() if found else -1
-    for c in entries: c.source_shown = bool(source) and place(c)>=0
-    return [*sorted(entries, key=place), *source]
+    for c in entries: c.source_shown = bool(source) and start(c)>=0
+    return [*sorted(entries, key=start), *source]
 
 # %% ../nbs/91_docs.ipynb #922242ad
-def _mend(cell):
-    "Takes away links to private names and links within links, and quotes options that are not YAML"
+def _fix_cell(cell):
+    "Removes links to private names and links within links, and quotes options that are not YAML"
     import yaml
     def unlink(s):
         s = re.sub(r'\[\[(`[^`]+`)\]\([^)]*\)\]', r'[\1]', s)
@@ -265,22 +285,27 @@ def _mend(cell):
     if cell.cell_type=='code': cell.source = re.sub(r'^(#\| [\w-]+: )(.*)$', quote, cell.source, flags=re.M)
     else: cell.source = unlink(cell.source)
     for o in cell.get('outputs', []):
-        if 'text/markdown' in o.get('data', {}): o['data']['text/markdown'] = unlink(''.join(o['data']['text/markdown']))
+        data = o.get('data', {})
+        if 'text/markdown' in data: data['text/markdown'] = unlink(''.join(data['text/markdown']))
 
 # %% ../nbs/91_docs.ipynb #5a77b63b
 def _rename_sections(cells):
     "Gives a section that would have an entry's anchor another one"
-    ids = {m for c in cells for o in c.get('outputs', []) for m in re.findall(r'^#+ .*\{#([\w.]+) \.entry\}', ''.join(o.get('data', {}).get('text/markdown', '')), re.M)}
-    def one(m): return f"{m[0]} {{#{m[1].lower()}-section}}" if m[1].strip('`').lower().replace(' ', '-') in ids else m[0]
+    texts = [''.join(o.get('data', {}).get('text/markdown', '')) for c in cells for o in c.get('outputs', [])]
+    ids = {m for t in texts for m in re.findall(r'^#+ .*\{#([\w.]+) \.entry\}', t, re.M)}
+    def one(m):
+        anchor = m[1].strip('`').lower().replace(' ', '-')
+        return f'{m[0]} {{#{m[1].lower()}-section}}' if anchor in ids else m[0]
     for c in cells:
         if c.cell_type=='markdown': c.source = re.sub(r'^#{2,4} ([\w.` -]+)$', one, c.source, flags=re.M)
 
 # %% ../nbs/91_docs.ipynb #cba0d941
 def _run_python(code, folder):
-    "Runs Python in a folder, without the marks of a notebook under test; what it prints"
+    "What Python code prints, run in a folder, without the environment of a notebook under test"
     env = {k:v for k,v in os.environ.items() if k!='IN_TEST'}
     env['PYTHONPATH'] = os.pathsep.join(['.', *(p for p in sys.path if p)])
-    done = subprocess.run([sys.executable, '-c', code], cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding='utf-8')
+    done = subprocess.run([sys.executable, '-c', code], cwd=folder, env=env, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, encoding='utf-8')
     if done.returncode: raise RuntimeError(f'staging fails: {done.stderr.strip()[-1500:]}')
     return done.stdout
 
@@ -288,17 +313,17 @@ def _run_python(code, folder):
 def stage(
     root:str|Path='.', # a checkout
 )->Path: # the folder `_proc` with the notebooks as pages, ready for Quarto or for `build_site`
-    """Lets nbdev stage a checkout's notebooks
+    """The folder in which nbdev has staged a checkout's notebooks
 
-    Raises RuntimeError, with the end of what it said, where that fails."""
+    Raises RuntimeError, with the end of nbdev's message, where that fails."""
     _run_python('from nbdev.serve import proc_nbs; proc_nbs(force=True, n_workers=0)', root)
     return Path(root)/'_proc'
 
 # %% ../nbs/91_docs.ipynb #96a893ea
-def _cell_options(source):
+def _yaml_options(source):
     "A cell's options with their values as YAML understands them, and the rest of it"
     import yaml
-    options,code = _options(source)
+    options,code = cell_options(source)
     def value(v):
         try: return yaml.safe_load(f'x: {v}')['x']
         except yaml.YAMLError: return v
@@ -355,7 +380,7 @@ def _cell_text(cell, save):
     "A cell of a staged notebook as markdown"
     source = ''.join(cell['source'])
     if cell['cell_type']!='code': return source if cell['cell_type']=='markdown' else ''
-    options,code = _cell_options(source)
+    options,code = _yaml_options(source)
     return _folded(options, code, [_output(o, options, save) for o in cell.get('outputs', [])])
 
 # %% ../nbs/91_docs.ipynb #cd453524
@@ -379,7 +404,9 @@ def to_html(
 )->str: # a whole page, or its body where there is no frame
     "Markdown as HTML, by pandoc"
     import pypandoc,yaml
-    folder,args = Path(folder),['--mathml', '--toc', '--toc-depth=3', '--wrap=preserve', '--standalone', '--metadata=link-citations:true', '--metadata=lang:en-GB']
+    folder = Path(folder)
+    args = ['--mathml', '--toc', '--toc-depth=3', '--wrap=preserve', '--standalone',
+        '--metadata=link-citations:true', '--metadata=lang:en-GB']
     if (folder/'references.bib').exists(): args += ['--citeproc', f'--bibliography={folder/"references.bib"}']
     if (folder/'_page/page.html').exists(): args += [f'--template={folder/"_page/page.html"}']
     else: args.remove('--standalone')
@@ -406,10 +433,12 @@ def _page_link(link, here):
 
 # %% ../nbs/91_docs.ipynb #1a5021aa
 def _finish(page, here):
-    "A page of pandoc's with its links, anchors and wide parts seen to"
+    "A page of pandoc's with links as the site needs them, anchors at its headings, and boxes around what is wide"
     def link(m): return m[1] + html.escape(_page_link(html.unescape(m[2]), here)) + '"'
-    page = re.sub(r'<[a-zA-Z][^<>]*>', lambda m: re.sub(r'(\s(?:href|src)=")([^"]+)"', link, m[0]), page)
-    page = re.sub(r'<(h[2-4])([^>]*\sid="([^"]+)"[^>]*)>(.*?)</\1>', r'<\1\2>\4<a class="anchor" href="#\3" aria-label="Link to this section">#</a></\1>', page, flags=re.S)
+    def links(tag): return re.sub(r'(\s(?:href|src)=")([^"]+)"', link, tag[0])
+    page = re.sub(r'<[a-zA-Z][^<>]*>', links, page)
+    anchor = r'<a class="anchor" href="#\3" aria-label="Link to this section">#</a>'
+    page = re.sub(r'<(h[2-4])([^>]*\sid="([^"]+)"[^>]*)>(.*?)</\1>', rf'<\1\2>\4{anchor}</\1>', page, flags=re.S)
     page = re.sub(r'<table.*?</table>', r'<div class="wide" tabindex="0">\g<0></div>', page, flags=re.S)
     return re.sub(r'<math display="block".*?</math>', r'<span class="wide">\g<0></span>', page, flags=re.S)
 
@@ -431,18 +460,20 @@ def _neighbour(pages, titles, here, step):
     i = [p.href for p in pages].index(here) + step
     if not 0<=i<len(pages): return ''
     word,rel = ('Next','next') if step>0 else ('Previous','prev')
-    return f'<a rel="{rel}" href="{_root(here)}{pages[i].href}"><span>{word}</span>{html.escape(titles[pages[i].href])}</a>'
+    href = pages[i].href
+    return f'<a rel="{rel}" href="{_root(here)}{href}"><span>{word}</span>{html.escape(titles[href])}</a>'
 
 # %% ../nbs/91_docs.ipynb #e4043653
 class Facts(HTMLParser):
-    "What stands on a page"
+    "What a page holds: anchors, links, pictures, scripts, formulas, and the text of each section"
     def __init__(self,
         page:str, # HTML
     ):
         super().__init__()
         self.ids,self.links,self.pictures,self.scripts = [],[],[],[]
         self.n_math,self.n_formulas,self.open,self.uncited = 0,None,[],[]
-        self.sections,self.dollars = [['', '', '']],''  # anchor, heading, text of each section; prose in which no formula should be left
+        self.sections = [['', '', '']] # anchor, heading, text of each
+        self.dollars = ''              # prose in which no formula should be left
         self.feed(page)
 
 # %% ../nbs/91_docs.ipynb #e476d7d3
@@ -453,7 +484,8 @@ def handle_starttag(self:Facts, tag, attrs):
     if 'id' in a: self.ids.append(a['id'])
     if tag=='a' and 'href' in a: self.links.append(a['href'])
     if tag=='img': self.pictures.append((a.get('src', ''), a.get('alt')))
-    if tag in ('script','link') and (a.get('src') or a.get('rel')=='stylesheet'): self.scripts.append(a.get('src') or a.get('href'))
+    if tag=='script' and 'src' in a: self.scripts.append(a['src'])
+    if tag=='link' and a.get('rel')=='stylesheet': self.scripts.append(a.get('href'))
     if tag=='main': self.n_formulas = int(a.get('data-formulas') or 0)
     self.n_math += tag=='math'
     if tag in ('h1','h2','h3','h4') and self._inside('main'): self.sections.append([a.get('id', ''), '', ''])
@@ -488,9 +520,10 @@ def search_entries(
 # %% ../nbs/91_docs.ipynb #c2d97eb2
 def _table_rows(text):
     "The rows of each markdown table in a text whose first column is called `here`"
+    bar = r'(?<!\\)\|(?=(?:[^`]*`[^`]*`)*[^`]*$)' # not in code, not behind a backslash
     for table in re.findall(r'^\|[ \t]*here[ \t]*\|.*(?:\n\|.*)+', text, re.M):
-        head,_,*rows = [[c.strip() for c in re.split(r'(?<!\\)\|(?=(?:[^`]*`[^`]*`)*[^`]*$)', l.strip()[1:].rstrip('|'))] for l in table.splitlines()]
-        for r in rows: yield dict(zip(head, r))
+        lines = [[c.strip() for c in re.split(bar, l.strip()[1:].rstrip('|'))] for l in table.splitlines()]
+        for r in lines[2:]: yield dict(zip(lines[0], r))
 
 # %% ../nbs/91_docs.ipynb #718134e6
 def _three(row):
@@ -498,7 +531,8 @@ def _three(row):
     out = dict(papers='', elsewhere='')
     for k,v in row.items():
         if k=='here' or v in ('', '-'): continue
-        to,label = ('papers', '') if k in ('the papers','the paper') else ('elsewhere', '' if k=='elsewhere' else f'{k}: ')
+        to = 'papers' if k in ('the papers','the paper') else 'elsewhere'
+        label = '' if k in ('the papers','the paper','elsewhere') else f'{k}: '
         out[to] = '; '.join(o for o in (out[to], label+v) if o)
     return row['here'],out['papers'],out['elsewhere']
 
@@ -513,21 +547,23 @@ def names_table(
         texts = [''.join(c['source']) for c in cells if c['cell_type']=='markdown']
         title = next((m[1] for t in texts for m in [re.match(r'# (.+)', t)] if m), p.stem)
         rows += [(*_three(r), f'[{title}]({p.relative_to(nbs).as_posix()})') for t in texts for r in _table_rows(t)]
-    return '\n'.join(['| here | the papers | elsewhere | explained in |', '|-----|-----|-----|---|', *('| ' + ' | '.join(r) + ' |' for r in rows)])
+    head = ['| here | the papers | elsewhere | explained in |', '|-----|-----|-----|---|']
+    return '\n'.join(head + [f"| {' | '.join(r)} |" for r in rows])
 
 # %% ../nbs/91_docs.ipynb #4395eb58
 def public_names(
     root:str|Path='.', # a checkout
 )->list[tuple[str,str,str]]: # name, notebook, first line of its docstring
-    "Every name that the rooms export, room by room"
+    "Every name that the modules export, module by module"
     found = []
-    for module,(nb,_) in rooms(root).items():
+    for module,(nb,_) in module_imports(root).items():
         path = Path(root)/lib_name(root)/f'{module}.py'
         tree = ast.parse(path.read_text(encoding='utf-8')).body if path.exists() else []
-        lists = [o.value for o in tree if isinstance(o, ast.Assign) and getattr(o.targets[0], 'id', '')=='__all__' and isinstance(o.value, ast.List)]
-        docs = {o.name: ast.get_docstring(o) for o in tree if isinstance(o, (ast.FunctionDef,ast.AsyncFunctionDef,ast.ClassDef))}
-        names = [n.value for n in lists[0].elts] if lists else []
-        found += [(n, nb, (docs.get(n) or '').split('\n')[0]) for n in names]
+        assigned = {getattr(o.targets[0], 'id', ''): o.value for o in tree if isinstance(o, ast.Assign)}
+        defined = [o for o in tree if isinstance(o, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))]
+        docs = {o.name: ast.get_docstring(o) or '' for o in defined}
+        names = [n.value for n in getattr(assigned.get('__all__'), 'elts', [])]
+        found += [(n, nb, docs.get(n, '').split('\n')[0]) for n in names]
     return found
 
 # %% ../nbs/91_docs.ipynb #dc088db2
@@ -535,9 +571,19 @@ def names_page(
     root:str|Path='.', # a checkout
 )->str: # markdown
     "The text of the page Names"
-    each = [f'| [`{n}`]({nb}#{n.lower()}) | {_plain(doc)} | [{nb[:2]}]({nb}) |' for n,nb,doc in sorted(public_names(root), key=lambda o: o[0].lower())]
-    return '\n'.join(['## Other names for the same things {#elsewhere}', '', names_table(root), '', '## Every public name {#public}', '',
-        'In alphabetical order, each with a link to its reference entry.', '', '| name | what it is or gives | room |', '|-----|-------|-|', *each])
+    names = sorted(public_names(root), key=lambda o: o[0].lower())
+    rows = '\n'.join(f'| [`{n}`]({nb}#{n.lower()}) | {_plain(doc)} | [{nb[:2]}]({nb}) |' for n,nb,doc in names)
+    return f"""## Other names for the same things {{#elsewhere}}
+
+{names_table(root)}
+
+## Every public name {{#public}}
+
+In alphabetical order, each with a link to its reference entry.
+
+| name | what it is or gives | page |
+|-----|-------|-|
+{rows}"""
 
 # %% ../nbs/91_docs.ipynb #d4e50de5
 def check_references(
@@ -547,8 +593,10 @@ def check_references(
     bib,bad = Path(root)/'nbs/references.bib',[]
     listed = bib.read_text(encoding='utf-8') if bib.exists() else ''
     for p in notebooks(root):
-        text = '\n'.join(''.join(c['source']) for c in json.loads(p.read_text(encoding='utf-8'))['cells'] if c['cell_type']=='markdown')
-        bad += [f'{p.name}: arXiv {o} is not in references.bib' for o in dict.fromkeys(re.findall(r'arxiv\.org/(?:abs|pdf)/(\d+\.\d+)', text)) if o not in listed]
+        cells = json.loads(p.read_text(encoding='utf-8'))['cells']
+        text = '\n'.join(''.join(c['source']) for c in cells if c['cell_type']=='markdown')
+        papers = dict.fromkeys(re.findall(r'arxiv\.org/(?:abs|pdf)/(\d+\.\d+)', text))
+        bad += [f'{p.name}: arXiv {o} is not in references.bib' for o in papers if o not in listed]
     return bad
 
 # %% ../nbs/91_docs.ipynb #12d29acb
@@ -559,8 +607,9 @@ def check_sources(
     bad = []
     for p in notebooks(root):
         cells = json.loads(p.read_text(encoding='utf-8'))['cells']
-        links = [o for c in cells if c['cell_type']=='markdown' for o in re.findall(r'\]\(([^)#\s:]+\.ipynb)', ''.join(c['source']))]
-        bad += [f'{p.name} links to {o}, which is not there' for o in dict.fromkeys(links) if not (p.parent/o).is_file()]
+        text = '\n'.join(''.join(c['source']) for c in cells if c['cell_type']=='markdown')
+        links = dict.fromkeys(re.findall(r'\]\(([^)#\s:]+\.ipynb)', text))
+        bad += [f'{p.name} links to {o}, which is not there' for o in links if not (p.parent/o).is_file()]
     return bad
 
 # %% ../nbs/91_docs.ipynb #98807f2c
@@ -570,13 +619,16 @@ def _variables(pages, titles, here, meta, text, config, url=''):
     description = re.sub(r'[`*$]|\[(.*?)\]\(.*?\)', r'\1', str(meta.get('description') or web.get('description', '')))
     card = web.get('image') or (web.get('open-graph') or {}).get('image', '')
     title = re.sub(r'[`*$]', '', titles[here])
-    return dict(root=_root(here), site=html.escape(web['title']), pagetext=html.escape(title if here=='index.html' else f"{title} · {web['title']}"), plain=html.escape(description, quote=True),
-        card=(url.rstrip('/')+'/' if url else _root(here))+card, card_alt=html.escape(web.get('image-alt', ''), quote=True), formulas=n_formulas(text),
-        course=_course(pages, titles, here), previous=_neighbour(pages, titles, here, -1), next=_neighbour(pages, titles, here, 1))
+    if here!='index.html': title = f"{title} · {web['title']}"
+    return dict(
+        root=_root(here), site=html.escape(web['title']), pagetext=html.escape(title), plain=html.escape(description),
+        card=(f"{url.rstrip('/')}/" if url else _root(here)) + card, card_alt=html.escape(web.get('image-alt', '')),
+        formulas=n_formulas(text), course=_course(pages, titles, here),
+        previous=_neighbour(pages, titles, here, -1), next=_neighbour(pages, titles, here, 1))
 
 # %% ../nbs/91_docs.ipynb #b73fd8a8
 def _saver(out, href):
-    "Keeps a page's pictures as files; gives their addresses as seen from the page"
+    "A function that writes a page's pictures as files and gives their addresses"
     stem,n = href[:-5].replace('/', '-'),0
     def save(data, kind):
         nonlocal n
@@ -589,7 +641,7 @@ def _saver(out, href):
 
 # %% ../nbs/91_docs.ipynb #d7b54569
 def _copy_files(nbs, staged, out):
-    "The frame's own files, and every picture that the notebooks name"
+    "Copies the frame's own files, and every picture that the notebooks name"
     (out/'site').mkdir(parents=True)
     for o in ('page.css','page.js'): shutil.copyfile(nbs/'_page'/o, out/'site'/o)
     for p in staged.rglob('*'):
@@ -604,22 +656,28 @@ def build_site(
     url:str='', # the site's address, for social cards
     say=print, # is told of progress
 )->Path: # the folder `_docs`
-    "Builds the whole site: nbdev stages the notebooks, pandoc makes the pages"
+    "The folder of the whole site, built anew: nbdev stages the notebooks, pandoc makes the pages"
     root = repo_root(root)
     say('staging the notebooks', flush=True)
     staged,config,pages = stage(root),site_config(root),site_pages(root)
-    new = Path(shutil.rmtree(root/'_docs.new', ignore_errors=True) or root/'_docs.new')
+    new = root/'_docs.new'
+    shutil.rmtree(new, ignore_errors=True)
     _copy_files(root/'nbs', staged, new)
     texts = {p.href: page_text(staged/p.source, _saver(new, p.href)) for p in pages}
     titles = {h: str(m.get('title') or Path(h).stem) for h,(m,_) in texts.items()}
-    entries = [e for p in pages for e in _write_page(root, new, p.href, texts[p.href], _variables(pages, titles, p.href, *texts[p.href], config, url), say)]
-    (new/'site/search.js').write_text(f'window.searchIndex = {json.dumps(entries, ensure_ascii=False)};\n', encoding='utf-8')
+    entries = []
+    for p in pages:
+        meta,text = texts[p.href]
+        variables = _variables(pages, titles, p.href, meta, text, config, url)
+        entries += _write_page(root, new, p.href, texts[p.href], variables, say)
+    index = json.dumps(entries, ensure_ascii=False)
+    (new/'site/search.js').write_text(f'window.searchIndex = {index};\n', encoding='utf-8')
     shutil.rmtree(root/'_docs', ignore_errors=True)
     return new.rename(root/'_docs')
 
 # %% ../nbs/91_docs.ipynb #3982f6d5
 def _write_page(root, out, href, page, variables, say):
-    "Writes one page; gives what the search should know of it"
+    "One page's entries for the search; writes the page"
     say(href, flush=True)
     meta,text = page
     done = _finish(to_html(text, meta, root/'nbs', **variables), href)
@@ -634,7 +692,8 @@ def check_pages(
 )->list[str]: # complaints, none if all is well
     "Whether every link, anchor, picture and formula of a site is there, as far as the files tell"
     folder = Path(folder)
-    facts = {p.relative_to(folder).as_posix(): Facts(p.read_text(encoding='utf-8')) for p in sorted(folder.rglob('*.html'))}
+    paths = sorted(folder.rglob('*.html'))
+    facts = {p.relative_to(folder).as_posix(): Facts(p.read_text(encoding='utf-8')) for p in paths}
     if not facts: return [f'{folder.name} holds no pages']
     return [f'{href}: {o}' for href,f in facts.items() for o in [*_bad_links(folder, facts, href, f), *_bad_content(f)]]
 
@@ -653,7 +712,7 @@ def _bad_content(f):
     "What is wrong with a page by itself"
     yield from (f'anchor {i} is there {f.ids.count(i)} times' for i in dict.fromkeys(f.ids) if f.ids.count(i)>1)
     yield from (f'picture {src[:60]} has no alternative text' for src,alt in f.pictures if not (alt or '').strip())
-    if f.n_formulas is not None and f.n_formulas!=f.n_math: yield f'{f.n_formulas} formulas in the text, {f.n_math} on the page'
+    if f.n_formulas not in (None, f.n_math): yield f'{f.n_formulas} formulas in the text, {f.n_math} on the page'
     yield from (f'cites {key} which is not in references.bib' for key in f.uncited)
     left = re.search(r'\$[^\s$][^$\n]*\$', f.dollars)
     if left: yield f'left as dollars: {left[0][:60]}'
@@ -663,15 +722,16 @@ def _bad_content(f):
 # %% ../nbs/91_docs.ipynb #b8693fbd
 def find_browser()->str|None: # its path
     "Where Chromium is, or None"
-    return next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'))), None)
+    names = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
+    return next(filter(None, map(shutil.which, names)), None)
 
 # %% ../nbs/91_docs.ipynb #d00738f1
 class _Quiet(SimpleHTTPRequestHandler):
-    "Serves files and says nothing"
+    "Serves files and prints nothing"
     def log_message(self, *args): pass
 
 def _serve(folder):
-    "A server of a folder's files on a free port of this machine, running"
+    "A running server of a folder's files, on a free port of this machine"
     server = ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(_Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
@@ -680,20 +740,27 @@ def _serve(folder):
 _ask = '''async () => {
     const pictures = [...document.images], out = [];
     for (const p of pictures) { p.loading = 'eager'; await p.decode().catch(() => {}); }
-    for (const p of pictures) if (!p.naturalWidth) out.push(`picture ${p.getAttribute('src').slice(0, 60)} does not load`);
-    const thin = [...document.querySelectorAll('main math')].filter(m => m.checkVisibility() && !m.getBoundingClientRect().width).length;
+    for (const p of pictures)
+        if (!p.naturalWidth) out.push(`picture ${p.getAttribute('src').slice(0, 60)} does not load`);
+    const thin = [...document.querySelectorAll('main math')]
+        .filter(m => m.checkVisibility() && !m.getBoundingClientRect().width).length;
     if (thin) out.push(`${thin} formulas have no width`);
-    const width = document.documentElement.scrollWidth, wide = [...document.querySelectorAll('main *')].find(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('pre, .wide'));
-    if (width > innerWidth) out.push(`${width} pixels wide on a screen of ${innerWidth}` + (wide ? `: <${wide.tagName.toLowerCase()}> ${wide.textContent.trim().slice(0, 40)}` : ''));
+    const width = document.documentElement.scrollWidth;
+    const wide = [...document.querySelectorAll('main *')]
+        .find(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('pre, .wide'));
+    const what = wide ? `: <${wide.tagName.toLowerCase()}> ${wide.textContent.trim().slice(0, 40)}` : '';
+    if (width > innerWidth) out.push(`${width} pixels wide on a screen of ${innerWidth}${what}`);
     return out;
 }'''
 
 # %% ../nbs/91_docs.ipynb #c152bd66
-def _look(page, address, href):
+def _open_page(page, address, href):
     "What a browser finds wrong with one page"
     said = []
-    listeners = dict(console=lambda m: said.append(f'the console says: {m.text}') if m.type=='error' else None,
-        pageerror=lambda e: said.append(f'a script fails: {e}'), requestfailed=lambda r: said.append(f'{r.url} cannot be had'),
+    listeners = dict(
+        console=lambda m: said.append(f'the console says: {m.text}') if m.type=='error' else None,
+        pageerror=lambda e: said.append(f'a script fails: {e}'),
+        requestfailed=lambda r: said.append(f'{r.url} does not load'),
         response=lambda r: said.append(f'{r.url} gives {r.status}') if r.status>=400 else None)
     for k,f in listeners.items(): page.on(k, f)
     page.goto(f'{address}/{href}', wait_until='load')
@@ -714,14 +781,17 @@ def _search(page, address, word):
 def _browse(folder, word, browser):
     "Opens every page of a site in a browser; what is wrong"
     try: from playwright.sync_api import sync_playwright
-    except ImportError: raise ModuleNotFoundError("playwright is missing, which drives the browser: pip install 'playwright>=1.50'") from None
+    except ImportError:
+        words = "playwright, which controls the browser, is missing: pip install 'playwright>=1.50'"
+        raise ModuleNotFoundError(words) from None
     server = _serve(folder)
     address = f'http://127.0.0.1:{server.server_port}'
+    is_root = os.name=='posix' and not os.geteuid()
     with sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=browser, args=['--no-sandbox'] if os.name=='posix' and not os.geteuid() else [])
+        chromium = p.chromium.launch(executable_path=browser, args=['--no-sandbox'] if is_root else [])
         page = chromium.new_page(viewport=dict(width=360, height=740))
         pages = sorted(o.relative_to(folder).as_posix() for o in Path(folder).rglob('*.html'))
-        said = [o for href in pages for o in _look(page, address, href)] + _search(page, address, word)
+        said = [o for href in pages for o in _open_page(page, address, href)] + _search(page, address, word)
         chromium.close()
     server.shutdown()
     return said
@@ -733,27 +803,71 @@ def check_site(
 )->list[str]: # complaints, none if all is well
     """Whether every page of a site loads in a browser, whole and no wider than a phone's screen, and the search works
 
-    Raises FileNotFoundError where there is no Chromium, and ModuleNotFoundError where there is no playwright to drive it."""
+    Raises FileNotFoundError where there is no Chromium, and ModuleNotFoundError where there is no playwright."""
     browser = find_browser()
-    if browser is None: raise FileNotFoundError('no Chromium on the PATH to open the pages in: apt-get install chromium')
-    if not (Path(folder)/'index.html').is_file(): return check_pages(folder) or ['index.html is missing']
-    with ThreadPoolExecutor(1) as pool: return check_pages(folder) + pool.submit(_browse, folder, word, browser).result()
+    if browser is None: raise FileNotFoundError('no Chromium on the PATH to open the pages: apt-get install chromium')
+    bad = check_pages(folder)
+    if not (Path(folder)/'index.html').is_file(): return bad or ['index.html is missing']
+    with ThreadPoolExecutor(1) as pool: return bad + pool.submit(_browse, folder, word, browser).result()
 
 # %% ../nbs/91_docs.ipynb #1f747750
 def social_card(
     path:str|Path, # where to write it
 )->Path: # the same, a picture of 1200 by 630 pixels
-    "Draws the picture that stands beside a link to the site"
+    "The picture that messengers show beside a link to the site, drawn anew"
     import matplotlib.pyplot as plt
     from perceivers.position import FourierPosition,grid_positions
     channels = FourierPosition(8, (28,28), with_position=False)(grid_positions((56,56))).view(56,56,-1).permute(2, 0, 1)
     fig = plt.figure(figsize=(12,6.3), facecolor='#10151c')
     for i,c in enumerate(channels):
         ax = fig.add_axes([0.42+0.067*(i%8), 0.63-0.1276*(i//8), 0.062, 0.118])
-        ax.imshow(c, cmap='cividis'); ax.axis('off')
+        ax.imshow(c, cmap='cividis')
+        ax.axis('off')
+    subtitle = 'The Perceiver and Perceiver IO\nfrom scratch in PyTorch,\nas notebooks that run'
     fig.text(0.05, 0.57, 'perceivers', color='white', fontsize=44, weight='bold')
-    fig.text(0.05, 0.52, 'The Perceiver and Perceiver IO\nfrom scratch in PyTorch,\nas notebooks that run', color='#c9d3de', fontsize=17, linespacing=1.5, va='top')
+    fig.text(0.05, 0.52, subtitle, color='#c9d3de', fontsize=17, linespacing=1.5, va='top')
     fig.savefig(path, dpi=100, facecolor=fig.get_facecolor())
+    plt.close(fig)
+    return Path(path)
+
+# %% ../nbs/91_docs.ipynb #9362a7ef
+def front_picture(
+    path:str|Path, # where to write it
+)->Path:           # the same, a picture of 900 by 300 pixels
+    "The picture of a Perceiver on the front page, drawn anew"
+    import matplotlib.pyplot as plt
+    from sklearn.datasets import load_digits
+    image = load_digits().images[0]
+    fig,ax = plt.subplots(figsize=(9,3))
+    fig.subplots_adjust(0, 0, 1, 1)
+    ax.set(xlim=(0,9), ylim=(-1.5,1.5))
+    ax.axis('off')
+
+    def column(x, n, height, width, colors):
+        "A column of boxes from `x` on; the heights of their middles"
+        middles = [height*((n-1)/2-i) for i in range(n)]
+        for y,color in zip(middles, colors):
+            ax.add_patch(plt.Rectangle((x, y-.42*height), width, .84*height, color=color))
+        return middles
+
+    def connect(x, middles, to_x, to_middles, color):
+        for y in middles:
+            for to_y in to_middles: ax.plot([x,to_x], [y,to_y], lw=.4, color=color)
+
+    ax.imshow(image, cmap='gray_r', extent=(.2,1.4,-.6,.6), aspect='auto')
+    column(2.2, 16, .15, .2, plt.cm.gray_r(image.flatten()[16:32]/16))
+    tokens = column(2.4, 16, .15, .45, plt.cm.viridis_r([i/15 for i in range(16)]))
+    latents = column(4.5, 5, .3, .45, ['tab:blue']*5)
+    column(6.3, 5, .3, .45, ['tab:green']*5)
+    connect(2.85, tokens, 4.5, latents, 'tab:blue')
+    connect(4.95, latents, 6.3, latents, 'tab:green')
+    for x,to_x in ((1.5,2.1), (6.85,7.4)): ax.annotate('', (to_x,0), (x,0), arrowprops=dict(arrowstyle='->'))
+    ax.plot([3,3,6.75,6.75], [-1.05,-1.15,-1.15,-1.05], lw=.8, color='black')
+    words = {'image':(.8,.8), 'M tokens: content | position':(2.5,1.33),
+        'cross-attention':(4.1,1.05), 'self-attention':(5.62,1.05), 'N latents':(4.72,-.93), 'repeated':(4.9,-1.32),
+        'mean, linear: “0”':(8.2,0)}
+    for text,(x,y) in words.items(): ax.text(x, y, text, ha='center', va='center', fontsize=11)
+    fig.savefig(path, dpi=100)
     plt.close(fig)
     return Path(path)
 

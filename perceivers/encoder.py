@@ -10,7 +10,7 @@ import torch
 from torch import nn, Tensor
 from torch.utils.checkpoint import checkpoint
 from fastcore.basics import store_attr
-from .position import MAX_COUNT, Tokens, check_float, check_int, check_real
+from .position import MAX_COUNT, Tokens, check_bool, check_float, check_int, check_is_tokens, check_real
 from .attention import check_heads
 from .blocks import MAX_LAYERS, CrossAttentionBlock, LatentTransformer
 
@@ -24,7 +24,7 @@ def sharing_order(
 
     Raises ValueError for another word. Source: Perceiver, section 3.1 and table 7."""
     orders = {'none':range(n), 'later':(min(i,1) for i in range(n)), 'all':(0 for _ in range(n))}
-    if not isinstance(share, str) or share not in orders: raise ValueError(f"{name}={share!r}: must be one of {list(orders)}")
+    if not isinstance(share, str) or share not in orders: raise ValueError(f"{name}={str(share)[:40]!r}: must be one of {list(orders)}")
     return tuple(orders[share])
 
 # %% ../nbs/04_encoder.ipynb #en04clas
@@ -58,6 +58,9 @@ class PerceiverEncoder(nn.Module):
         check_int(1, MAX_LAYERS, n_blocks=n_blocks)
         if n_cross is not None: check_int(1, n_blocks, n_cross=n_cross)
         check_real(1e-12, 1e6, latent_std=latent_std)
+        check_real(0, 1, dropout=dropout)
+        check_bool(cross_residual=cross_residual, fast=fast)
+        check_int(1, 1024, widening=widening)
         store_attr()
         self.cross_order = sharing_order(n_blocks if n_cross is None else n_cross, share_cross, 'share_cross')
         self.block_order = sharing_order(n_blocks, share_blocks, 'share_blocks')
@@ -85,7 +88,9 @@ class PerceiverEncoder(nn.Module):
         tokens:Tokens, # content, positions and mask of B samples of M tokens
     )->Tensor: # (B, N, d_latent)
         "The latents after all blocks; raises ValueError for tokens of another width, no tokens, or a mask of another shape"
+        check_is_tokens(tokens)
         check_float(tokens.content, 'tokens')
+        if tokens.content.ndim != 3: raise ValueError(f"tokens are {tuple(tokens.content.shape)}, must be (B, M, {self.d_in})")
         x,z = tokens.array().to(self.latents.dtype),self.latents[None]
         if x.shape[-1] != self.d_in: raise ValueError(f"tokens have {x.shape[-1]} channels, d_in={self.d_in}: they must be as many")
         again = self.grad_checkpointing and torch.is_grad_enabled()
@@ -112,3 +117,6 @@ scales = { # settings of an encoder, for any adapters
     'small': dict(n_latents=32,  d_latent=128, n_blocks=2, n_layers=2, n_heads=4, **_unshared),
     'base':  dict(n_latents=128, d_latent=256, n_blocks=4, n_layers=3, n_heads=8, **_unshared),
     'large': dict(n_latents=512, d_latent=512, n_blocks=6, n_layers=4, n_heads=8, **_unshared)}
+
+# %% ../nbs/04_encoder.ipynb #all04cod
+__all__ = ['PerceiverEncoder', 'scales']

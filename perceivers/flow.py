@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from fastcore.basics import store_attr
 from .inputs import InputAdapter
-from .outputs import TokenwiseOutput
+from .outputs import TokenwiseOutput, check_rows
 from .position import MAX_COUNT, FourierPosition, Tokens, graph_mode
 from .position import check_float, check_int, check_max_res, check_real, check_size
 from .stems import PointStem
@@ -97,8 +97,7 @@ class FlowOutput(TokenwiseOutput):
     )->Tensor: # (B, height, width, 2), or (B, n, 2) where `at` is given
         "Pixels by which each pixel moves; raises TypeError or ValueError for a size that has more or fewer pixels"
         size = self.size if size is None else check_size(size, 2)
-        check_float(y, 'y')
-        if y.ndim != 3 or y.shape[-1] != 2: raise ValueError(f"y is {tuple(y.shape)}, must be (B, M, 2)")
+        check_rows(y, None, 2)
         if at is not None: return y/self.scale
         n = size[0]*size[1]
         if y.shape[1] != n:

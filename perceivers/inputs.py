@@ -33,6 +33,7 @@ def read_batch(
     mask=None, # the masks by name instead: a tensor, or what the adapter takes
 )->Tokens: # what the adapter gives
     "A batch as tokens; raises ValueError for masks that are given twice, or more or fewer data elements than the adapter takes"
+    if not callable(adapter): raise TypeError(f"adapter is a {type(adapter).__name__}: must be an InputAdapter")
     data,masks = [],[]
     for x in xb:
         is_mask = isinstance(x, Tensor) and x.dtype==torch.bool and x.ndim==2
@@ -101,8 +102,12 @@ class GridInput(InputAdapter):
         grid = size
         if self.stem is not None:
             modes,like = [(m,m.training) for m in self.stem.modules()],next(self.stem.parameters(), torch.empty(0))
-            with torch.no_grad(): grid = tuple(self.stem.eval()(like.new_zeros(1, self.n_ch, *size)).shape[2:])
-            for m,training in modes: m.training = training
+            try:
+                with torch.no_grad(): grid = tuple(self.stem.eval()(like.new_zeros(1, self.n_ch, *size)).shape[2:])
+            except (AttributeError, NotImplementedError, RuntimeError, TypeError) as e:
+                raise ValueError(f"stem cannot read an input (1, {self.n_ch}, {', '.join(map(str, size))}): {str(e)[:200]}") from e
+            finally:
+                for m,training in modes: m.training = training
         if any(n%p for n,p in zip(grid, self.patch)):
             raise ValueError(f"patch={self.patch} must divide size={size}" + (f", which the stem makes {grid}" if self.stem is not None else ''))
         return tuple(n//p for n,p in zip(grid, self.patch))

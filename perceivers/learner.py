@@ -9,24 +9,27 @@ __all__ = ['decayed_params', 'perceiver_splitter', 'PlainTensors', 'PerceiverLea
 import torch
 from torch import nn, Tensor
 from .data import SplitDataLoaders
-from fastai.vision.all import (Adam, Callback, CrossEntropyLossFlat, GradientClip, Learner, L, MixedPrecision, AMPMode, delegates, partial)
+from fastai.vision.all import (Adam, AMPMode, Callback, CrossEntropyLossFlat, GradientClip, L, Learner, MixedPrecision, delegates, partial)
 
 # %% ../nbs/23_learner.ipynb #c12e315b
 def decayed_params(
-    model:nn.Module, # any model
+    model:nn.Module, # any model; what its `no_weight_decay()` names, if it has one, is left out
 )->list[nn.Parameter]: # each once
-    "The weights of linear and convolutional layers: those that weight decay is meant for"
+    "What weight decay is for: the weights of linear and convolutional layers"
     kinds = nn.Linear,nn.Conv1d,nn.Conv2d,nn.Conv3d
-    return L(m.weight for m in model.modules() if isinstance(m, kinds)).unique()
+    matrices = {id(m.weight) for m in model.modules() if isinstance(m, kinds)}
+    spared = model.no_weight_decay() if hasattr(model, 'no_weight_decay') else ()
+    return L(p for name,p in model.named_parameters() if id(p) in matrices and name not in spared)
 
 # %% ../nbs/23_learner.ipynb #302d3a41
 def perceiver_splitter(
-    model:nn.Module, # a model whose parts stand in the order in which data flows
-)->list[list[nn.Parameter]]: # a group a part that has parameters
+    model:nn.Module, # a Perceiver, or any model whose children stand in the order in which data flows
+)->list[list[nn.Parameter]]: # a group for each module of `model.groups()`, or each child, that has parameters
     "Parameter groups for `freeze` and discriminative learning rates: the adapter (if it learns), the encoder, the head"
+    modules = model.groups() if callable(getattr(model, 'groups', None)) else model.children()
     seen,groups = set(),L()
-    for part in getattr(model, 'parts', model.children)():
-        ps = [p for p in part.parameters() if id(p) not in seen]
+    for m in modules:
+        ps = [p for p in m.parameters() if id(p) not in seen]
         seen.update(map(id, ps))
         if ps: groups.append(ps)
     return groups

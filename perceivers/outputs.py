@@ -13,14 +13,14 @@ from torch import nn, Tensor
 from fastcore.basics import patch, store_attr
 from fastcore.meta import delegates
 from .inputs import InputAdapter
-from perceivers.position import (MAX_COUNT, FourierPosition, LearnedPosition, Tokens, check_int, check_max_res, check_real, check_size,
-    graph_mode)
+from .position import (MAX_COUNT, FourierPosition, LearnedPosition, Tokens, check_float, check_int, check_is_tokens, check_max_res,
+    check_real, check_size, graph_mode)
 
 # %% ../nbs/10_outputs.ipynb #91732d92
 class OutputAdapter(nn.Module):
     "Says what is wanted of the latents and shapes the result: a module with `d_query`, `d_out` and `queries`. Derive from it for a task of your own"
-    d_query: int|None # Q, channels of a query; None: taken from the model that binds the adapter
-    d_out: int|None # channels of a result; None: the decoder's own Q, without a last linear layer
+    d_query: int|None = None # Q, channels of a query; None: taken from the model that binds the adapter
+    d_out: int|None = None # channels of a result; None: the decoder's own Q, without a last linear layer
 
     def bind(self,
         input:InputAdapter, # of the model
@@ -49,6 +49,7 @@ class OutputAdapter(nn.Module):
         **kwargs, # what `queries` and `forward` take besides, such as `size`
     )->Tensor: # what `forward` gives
         "From latents to outputs: queries, decoder, `forward`"
+        if not callable(decode): raise TypeError(f"decode is a {type(decode).__name__}: must be a function from queries to results")
         return self(decode(self.queries(tokens, at, **kwargs)), at, **kwargs)
 
 # %% ../nbs/10_outputs.ipynb #5d19ddea
@@ -58,12 +59,24 @@ def rows_at(
 )->Tensor: # (1 or B, n, Q)
     "The queries that are wanted; raises TypeError or ValueError for what is no index of theirs"
     if at is None: return q
+    if not isinstance(q, Tensor): raise TypeError(f"q is a {type(q).__name__}: must be a tensor of queries (1 or B, O, Q)")
     if not isinstance(at, Tensor): raise TypeError(f"at is a {type(at).__name__}: must be a tensor of indices (n,)")
     if at.ndim != 1 or at.is_floating_point() or at.is_complex() or at.dtype==torch.bool:
         raise ValueError(f"at is {at.dtype} {tuple(at.shape)}, must be a tensor of indices (n,), such as torch.int64")
     if not graph_mode() and at.numel() and not 0 <= at.min() <= at.max() < q.shape[1]:
         raise ValueError(f"at runs from {at.min()} to {at.max()}, must lie from 0 to {q.shape[1]-1}")
     return q[:,at.to(q.device, torch.long)]
+
+# %% ../nbs/10_outputs.ipynb #chk10row
+def check_rows(
+    y:Tensor, # what was given as the decoder's results
+    n:int|None, # rows there must be; None: any number
+    d:int|None, # channels there must be; None: any number
+)->None:
+    "Raises TypeError or ValueError unless `y` is (B, n, d)"
+    check_float(y, 'y')
+    if y.ndim != 3 or n is not None and y.shape[1] != n or d is not None and y.shape[2] != d:
+        raise ValueError(f"y is {tuple(y.shape)}, must be (B, {'O' if n is None else n}, {'Q' if d is None else d}): the decoder's results")
 
 # %% ../nbs/10_outputs.ipynb #1db54f58
 class VectorOutput(OutputAdapter):
@@ -76,6 +89,7 @@ class VectorOutput(OutputAdapter):
         super().__init__()
         check_int(1, MAX_COUNT, d_out=d_out)
         check_real(1e-12, 1e6, std=std)
+        if d_query is not None: check_int(1, MAX_COUNT, d_query=d_query)
         store_attr()
         self.from_model = d_query is None # whether Q is the model's
         self.query = None if d_query is None else LearnedPosition((1,), d_query, std)
@@ -102,7 +116,8 @@ class VectorOutput(OutputAdapter):
         y:Tensor, # (B, 1, d_out) the decoder's result
         at:Tensor|None=None, # (n,) zeros, or None
     )->Tensor: # (B, d_out); (B, n, d_out) where `at` is given
-        "The result as a vector"
+        "The result as a vector; raises ValueError for results of another shape"
+        check_rows(y, 1 if at is None else None, self.d_out)
         return y[:,0] if at is None else y
 
 # %% ../nbs/10_outputs.ipynb #bb772391
@@ -181,8 +196,10 @@ class GridOutput(OutputAdapter):
         at:Tensor|None=None, # (n,) indices of the queries they belong to; None: all
         size:tuple[int, ...]|None=None, # (d,) as for `queries`
     )->Tensor: # (B, n_ch, *size); (B, n, d_out) where `at` is given, a patch's values as `patchify` has them
-        "The results as a grid, channels first"
-        return y if at is not None else unpatchify(y.unflatten(1, self.grid_of(size)), self.patch)
+        "The results as a grid, channels first; raises ValueError for results of another shape"
+        grid = self.grid_of(size)
+        check_rows(y, math.prod(grid) if at is None else None, self.d_out)
+        return y if at is not None else unpatchify(y.unflatten(1, grid), self.patch)
 
 # %% ../nbs/10_outputs.ipynb #a326695c
 class ImageOutput(GridOutput):
@@ -234,4 +251,5 @@ class TokenwiseOutput(OutputAdapter):
     )->Tensor: # (B, M, Q)
         "The tokens; raises ValueError without them"
         if tokens is None: raise ValueError("tokens=None: the tokens are the queries here, so they must be given: tokens=model.input(*xb)")
+        check_is_tokens(tokens)
         return rows_at(tokens.array(), at)

@@ -19,18 +19,20 @@ from .encoder import PerceiverEncoder
 class PerceiverModel(nn.Module):
     "What all models share: an input adapter `input` and an encoder `encoder`"
     def encode(self,
-        *xb:Tensor, # (B, ...) what the input adapter takes; a bool tensor of rank 2 behind an element is its mask
-        mask=None, # (B, M) bool, True where a token is real, if it is not an element of `xb`
+        x:Tensor, # (B, ...) what the input adapter takes
+        *xb:Tensor, # more of it; a bool tensor of rank 2 behind a data element is its mask
+        mask=None, # (B, M) bool, True where a token is real, if it is no element of the batch
     )->Tensor: # (B, N, D)
         "The latents of a batch: other models, or another head, can use them"
-        return self.encoder(read_batch(self.input, xb, mask))
+        return self.encoder(read_batch(self.input, (x, *xb), mask))
 
     def forward_features(self,
+        x:Tensor, # as for `encode`
         *xb:Tensor, # as for `encode`
         mask=None, # as for `encode`
     )->Tensor: # (B, N, D)
         "The latents of a batch: `encode` by timm's name"
-        return self.encode(*xb, mask=mask)
+        return self.encode(x, *xb, mask=mask)
 
     @property
     def num_features(self)->int: # D
@@ -83,18 +85,21 @@ class Perceiver(PerceiverModel):
         self.head = nn.Linear(self.encoder.d_latent, n_out)
 
     def forward(self,
-        *xb:Tensor, # (B, ...) what the input adapter takes; a bool tensor of rank 2 behind an element is its mask
-        mask=None, # (B, M) bool, True where a token is real, if it is not an element of `xb`
+        x:Tensor, # (B, ...) what the input adapter takes
+        *xb:Tensor, # more of it; a bool tensor of rank 2 behind a data element is its mask
+        mask=None, # (B, M) bool, True where a token is real, if it is no element of the batch
     )->Tensor: # (B, n_out)
         "The outputs: mean over the latents, then linear. Source: Perceiver, section 3.1"
-        return self.forward_head(self.encode(*xb, mask=mask))
+        return self.forward_head(self.encode(x, *xb, mask=mask))
 
     def forward_head(self,
         latents:Tensor, # (B, N, D) from `forward_features`
         pre_logits:bool=False, # stop before the linear layer
     )->Tensor: # (B, n_out); (B, D) with `pre_logits`
-        "The outputs from latents"
-        mean = latents.mean(1)
+        "The outputs from latents; raises ValueError for latents of another shape"
+        if not isinstance(latents, Tensor) or latents.ndim != 3 or latents.shape[-1] != self.num_features:
+            raise ValueError(f"latents must be a tensor (B, N, {self.num_features}), as forward_features gives them")
+        mean = latents.to(self.encoder.latents.dtype).mean(1)
         return mean if pre_logits else self.head(mean)
 
     def reset_head(self,

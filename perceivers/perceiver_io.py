@@ -10,7 +10,7 @@ import torch
 from torch import nn, Tensor
 from fastcore.basics import store_attr
 from fastcore.meta import delegates
-from .position import MAX_COUNT, Tokens, check_bool, check_int
+from .position import MAX_COUNT, Tokens, check_bool, check_float, check_int, check_is_tokens
 from .attention import check_heads
 from .blocks import CrossAttentionBlock
 from .encoder import PerceiverEncoder
@@ -43,6 +43,9 @@ class PerceiverDecoder(nn.Module):
     )->Tensor: # (B, O, d_out)
         "A result for each query; raises ValueError for other widths or a chunk below 1"
         if chunk is not None: check_int(1, MAX_COUNT, chunk=chunk)
+        for name,o,d in (('queries',queries,self.d_query), ('latents',latents,self.d_latent)):
+            check_float(o, name)
+            if o.ndim != 3 or o.shape[-1] != d: raise ValueError(f"{name} is {tuple(o.shape)}, must be (B, …, {d}): {d} channels last")
         queries = queries.to(latents.dtype)
         if chunk is None or queries.shape[1] <= chunk: return self.project(self.cross(queries, latents, mask))
         return torch.cat([self.project(self.cross(q, latents, mask)) for q in queries.split(chunk, 1)], 1)
@@ -105,18 +108,20 @@ class PerceiverIO(PerceiverModel):
         chunk:int|None=None, # queries at a time; None: all at once
         **kwargs, # what the output adapter takes besides, such as `size`
     )->Tensor: # what the output adapter makes of the results
-        "Outputs from latents"
+        "Outputs from latents; raises TypeError for tokens that are none"
+        if tokens is not None: check_is_tokens(tokens)
         return self.output.answer(lambda queries: self.decoder(queries, latents, chunk), tokens, at, **kwargs)
 
     def forward(self,
-        *xb:Tensor, # (B, ...) what the input adapter takes; a bool tensor of rank 2 behind an element is its mask
-        mask=None, # (B, M) bool, True where a token is real, if it is not an element of `xb`
+        x:Tensor, # (B, ...) what the input adapter takes
+        *xb:Tensor, # more of it; a bool tensor of rank 2 behind a data element is its mask
+        mask=None, # (B, M) bool, True where a token is real, if it is no element of the batch
         at=None, # (n,) indices of the outputs that are wanted; None: all; for several outputs a dict by name
         chunk:int|None=None, # queries at a time; None: all at once
         **kwargs, # what the output adapter takes besides, such as `size`
     )->Tensor: # what the output adapter makes of the results
         "From inputs to outputs"
-        tokens = read_batch(self.input, xb, mask)
+        tokens = read_batch(self.input, (x, *xb), mask)
         return self.decode(self.encoder(tokens), tokens, at, chunk, **kwargs)
 
     def forward_head(self,

@@ -96,6 +96,7 @@ def graph_mode()->bool: # True under torch.compile, torch.export, torch.jit.trac
 
 MAX_SIZE = 2**31 # elements on an axis
 MAX_COUNT = 2**24 # latents, tokens of a table, channels
+MAX_TABLE = 2**32 # elements of a position table: 16 GiB in float32
 MAX_KEPT = 2**25 # elements of the position tables that a module keeps: 128 MiB in float32
 
 # %% ../nbs/00_position.ipynb #5481c054
@@ -107,6 +108,7 @@ def grid_positions(
 
     Raises TypeError or ValueError for a `size` that is none. Source: Perceiver, section 3.2; Perceiver IO, appendix on position encodings."""
     size = check_size(size)
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point: raise TypeError(f"dtype={_short(dtype)}: must be a floating type, such as torch.float32")
     axes = [torch.linspace(-1, 1, n, dtype=dtype) for n in size]
     return torch.stack(torch.meshgrid(*axes, indexing='ij'), -1).flatten(0, -2)
 
@@ -176,9 +178,18 @@ def position(self:Tokens)->Tensor: # (M, C1)
 # %% ../nbs/00_position.ipynb #b8699aca
 @patch
 def array(self:Tokens)->Tensor: # (B, M, C0+C1)
-    "The whole input as one array, content before position"
+    "The whole input as one array, content before position; raises TypeError for content or axes that are none"
+    if not isinstance(self.content, Tensor) or self.axes is not None and not isinstance(self.axes, (tuple,list)):
+        raise TypeError(f"content={_short(self.content)}, axes={_short(self.axes)}: must be a tensor (B, M, C), and None or a tuple of tables")
     if not self.axes: return self.content
     return torch.cat([self.content, self.position().to(self.content).expand(self.content.shape[0], -1, -1)], -1)
+
+# %% ../nbs/00_position.ipynb #chk0tok
+def check_is_tokens(
+    tokens, # what was given
+)->None:
+    "Raises TypeError for what is no `Tokens`"
+    if not isinstance(tokens, Tokens): raise TypeError(f"tokens is a {type(tokens).__name__}: must be Tokens, as input adapters give them")
 
 # %% ../nbs/00_position.ipynb #2e29a192
 class FourierPosition(nn.Module):
@@ -231,9 +242,11 @@ def line(self:FourierPosition,
     axis:int, # which axis
     n:int, # elements on it
 )->Tensor: # (n,) float64
-    "The positions along one axis of a grid: from -1 to 1, or in steps of `size`"
+    "The positions along one axis of a grid: from -1 to 1, or in steps of `size`; raises ValueError for an axis that there is not"
+    if not graph_mode(): check_int(1, MAX_SIZE, n=n)
+    check_int(0, len(self.max_res)-1, axis=axis)
     last = (n if self.size is None else self.size[axis]) - 1
-    return torch.arange(n, dtype=torch.float64, device=self._like.device)*2/torch.sym_max(last, 1) - 1
+    return torch.arange(n, dtype=torch.float64, device=self._like.device)*2/(last or 1) - 1
 
 @patch
 def _table(self:FourierPosition, axis, n):
@@ -247,9 +260,9 @@ def axes(self:FourierPosition,
     grid:tuple[int, ...], # (d,) elements on each axis
 )->tuple[Tensor, ...]: # d tables (n_i, d_out)
     "One table an axis, whose rows add up to the encoding of every position of the grid; raises ValueError on another number of axes"
-    grid,d = tuple(grid),len(self.max_res)
-    if len(grid) != d: raise ValueError(f"grid={grid} has {len(grid)} axes, max_res={self.max_res} has {d}: they must be as many")
     if graph_mode(): return tuple(self._table(i, n).to(self._like) for i,n in enumerate(grid))
+    grid = check_size(grid, len(self.max_res), 'grid')
+    if sum(grid)*self.d_out > MAX_TABLE: raise ValueError(f"grid={_short(grid)}: its tables would have more than {MAX_TABLE} elements")
     key = grid,self._like.device,self._like.dtype
     tables = self._tables.get(key)
     if tables is None:
@@ -271,6 +284,7 @@ class LearnedPosition(nn.Module):
         size = check_size(size)
         check_int(1, MAX_COUNT, d_out=d_out)
         check_real(1e-12, 1e6, std=std)
+        if math.prod(size)*d_out > MAX_TABLE: raise ValueError(f"size={size}, d_out={d_out}: the table would have more than {MAX_TABLE} elements")
         store_attr()
         self.table = nn.Parameter(torch.empty(math.prod(size), d_out))
         nn.init.trunc_normal_(self.table, std=std, a=-2*std, b=2*std)
@@ -281,6 +295,7 @@ def axes(self:LearnedPosition,
     grid:tuple[int, ...], # (d,) elements on each axis; `size` and no other
 )->tuple[Tensor]: # the one table (M, d_out)
     "The table, as a single axis; raises ValueError on another grid"
+    if not isinstance(grid, (tuple,list)): raise TypeError(f"grid={_short(grid)}: must be a tuple, such as {self.size}")
     if tuple(grid) != self.size:
         raise ValueError(f"grid={tuple(grid)}: learned positions are for size={self.size} alone; `resize` makes them fit another")
     return self.table,

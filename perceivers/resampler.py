@@ -9,9 +9,10 @@ __all__ = ['ResamplerAttention', 'ResamplerMLP', 'Resampler', 'resampler_from_id
 import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
-from fastcore.basics import patch, store_attr
-from .attention import attention, check_mask, merge_heads, split_heads, zero_masked
-from .position import LearnedPosition, Tokens
+from fastcore.basics import store_attr
+from .attention import attention, check_mask, check_tokens, merge_heads, split_heads, zero_masked
+from .blocks import MAX_LAYERS
+from .position import MAX_COUNT, LearnedPosition, Tokens, check_bool, check_float, check_int
 
 # %% ../nbs/30_resampler.ipynb #d7be71c7
 class ResamplerAttention(nn.Module):
@@ -23,32 +24,34 @@ class ResamplerAttention(nn.Module):
         qk_norm:bool=False, # normalise each head's queries and keys, as Idefics can
     )->None:
         super().__init__()
-        if n_heads < 1 or d_head < 1: raise ValueError(f"n_heads={n_heads}, d_head={d_head}: both must be at least 1")
+        check_int(1, MAX_COUNT, d=d, n_heads=n_heads, d_head=d_head)
+        if n_heads*d_head > MAX_COUNT:
+            raise ValueError(f"n_heads={n_heads} times d_head={d_head}: must be at most {MAX_COUNT}")
+        check_bool(qk_norm=qk_norm)
         store_attr()
         self.context_norm,self.latent_norm = nn.LayerNorm(d),nn.LayerNorm(d)
         self.q,self.k,self.v = (nn.Linear(d, n_heads*d_head, bias=False) for _ in range(3))
         self.out = nn.Linear(n_heads*d_head, d, bias=False)
         self.q_norm,self.k_norm = (nn.LayerNorm(d_head) if qk_norm else nn.Identity() for _ in range(2))
 
-# %% ../nbs/30_resampler.ipynb #dd6a13d7
-@patch
-def _context(self:ResamplerAttention, z, x, mask):
-    x = self.context_norm(zero_masked(x, mask))
-    if mask is not None: mask = F.pad(mask, (0,z.shape[1]), value=True)
-    return torch.cat([x, z], 1),mask
+    def forward(self,
+        z:Tensor, # (B, N, d) latents
+        x:Tensor, # (B, M, d) features
+        mask:Tensor|None=None, # (B, M) bool, True where a feature is real
+    )->Tensor: # (B, N, d)
+        "What the latents learned from features and from each other; raises ValueError for other widths, types or masks"
+        check_tokens(z, 'z', self.d, self.latent_norm.weight)
+        check_tokens(x, 'x', self.d, self.context_norm.weight)
+        check_mask(x, mask)
+        z = self.latent_norm(z)
+        context = torch.cat([self.context_norm(zero_masked(x, mask)), z], 1)
+        if mask is not None: mask = F.pad(mask, (0,z.shape[1]), value=True)
+        q,k,v = (split_heads(o, self.n_heads) for o in (self.q(z), self.k(context), self.v(context)))
+        return self.out(merge_heads(attention(self.q_norm(q), self.k_norm(k), v, mask)))
 
-# %% ../nbs/30_resampler.ipynb #0f2f1dfc
-@patch
-def forward(self:ResamplerAttention,
-    z:Tensor, # (B, N, d) latents
-    x:Tensor, # (B, M, d) features
-    mask:Tensor|None=None, # (B, M) bool, True where a feature is real
-)->Tensor: # (B, N, d)
-    "What the latents learned from features and from each other"
-    z = self.latent_norm(z)
-    both,mask = self._context(z, x, mask)
-    q,k,v = (split_heads(o, self.n_heads) for o in (self.q(z), self.k(both), self.v(both)))
-    return self.out(merge_heads(attention(self.q_norm(q), self.k_norm(k), v, mask)))
+    def extra_repr(self)->str: # the shapes
+        "What `print` shows"
+        return f'(B, N, {self.d}), (B, M, {self.d}) -> (B, N, {self.d}), n_heads={self.n_heads}, d_head={self.d_head}'
 
 # %% ../nbs/30_resampler.ipynb #f9934738
 class ResamplerMLP(nn.Module):
@@ -59,17 +62,19 @@ class ResamplerMLP(nn.Module):
         power:int=2, # of the ReLU: 2 as in Flamingo, 1 as in Idefics
     )->None:
         super().__init__()
-        if widening < 1 or power < 1: raise ValueError(f"widening={widening}, power={power}: both must be at least 1")
+        check_int(1, MAX_COUNT, d=d)
+        check_int(1, 1024, widening=widening)
+        check_int(1, 16, power=power)
         store_attr()
-        self.norm,self.up,self.down = nn.LayerNorm(d),nn.Linear(d, widening*d, bias=False),nn.Linear(widening*d, d, bias=False)
+        self.norm = nn.LayerNorm(d)
+        self.up,self.down = nn.Linear(d, widening*d, bias=False),nn.Linear(widening*d, d, bias=False)
 
-# %% ../nbs/30_resampler.ipynb #723045e2
-@patch
-def forward(self:ResamplerMLP,
-    x:Tensor, # (B, N, d)
-)->Tensor: # (B, N, d)
-    "What each latent makes of itself"
-    return self.down(self.up(self.norm(x)).relu()**self.power)
+    def forward(self,
+        x:Tensor, # (B, N, d)
+    )->Tensor: # (B, N, d)
+        "Each latent after the MLP; raises ValueError for another width or type"
+        check_tokens(x, 'x', self.d, self.norm.weight)
+        return self.down(self.up(self.norm(x)).relu()**self.power)
 
 # %% ../nbs/30_resampler.ipynb #7c51d2be
 class Resampler(nn.Module):
@@ -77,7 +82,7 @@ class Resampler(nn.Module):
     def __init__(self,
         d:int, # channels of features and latents
         n_latents:int=64, # N, tokens that come out
-        n_layers:int=6, # rounds of looking and thinking
+        n_layers:int=6, # attentions, each with an MLP after it
         n_heads:int=8, # H
         d_head:int=64, # channels of a head
         n_frames:int|None=None, # frames there are time embeddings for; None: no time
@@ -85,81 +90,99 @@ class Resampler(nn.Module):
         power:int=2, # of the ReLU: 2 as in Flamingo, 1 as in Idefics
         qk_norm:bool=False, # normalise each head's queries and keys, as Idefics can
     )->None:
+        "Raises TypeError or ValueError, naming the argument, for counts below 1"
         super().__init__()
-        if n_latents < 1 or n_layers < 1: raise ValueError(f"n_latents={n_latents}, n_layers={n_layers}: both must be at least 1")
+        check_int(1, MAX_COUNT, d=d, n_latents=n_latents)
+        check_int(1, MAX_LAYERS, n_layers=n_layers)
+        if n_frames is not None: check_int(1, MAX_COUNT, n_frames=n_frames)
         store_attr()
         self.latents = nn.Parameter(torch.randn(n_latents, d))
-        self.time = LearnedPosition((n_frames,), d, 1.) if n_frames else None
-        self.attends = nn.ModuleList(ResamplerAttention(d, n_heads, d_head, qk_norm) for _ in range(n_layers))
+        self.time = None if n_frames is None else LearnedPosition((n_frames,), d, 1.)
+        self.attentions = nn.ModuleList(ResamplerAttention(d, n_heads, d_head, qk_norm) for _ in range(n_layers))
         self.mlps = nn.ModuleList(ResamplerMLP(d, widening, power) for _ in range(n_layers))
         self.norm = nn.LayerNorm(d)
 
-# %% ../nbs/30_resampler.ipynb #5ead95ef
-@patch
-def _timed(self:Resampler, x):
-    if self.time is None: return x
-    if x.ndim != 4: raise ValueError(f"features are {tuple(x.shape)}, must be (B, T, S, {self.d}): n_frames={self.n_frames} wants to know the frames")
-    if x.shape[1] > self.n_frames: raise ValueError(f"there are {x.shape[1]} frames, n_frames={self.n_frames}: `resize` makes it read more")
-    return x + self.time.table[:x.shape[1],None]
+    def forward(self,
+        x:Tensor|Tokens, # (B, M, d), or frames (B, T, S, d), or an input adapter's tokens
+        mask:Tensor|None=None, # (B, M) or (B, T, S) bool, True where a feature is real
+    )->Tensor: # (B, N, d)
+        "As many tokens as there are latents; raises ValueError for other shapes, types or masks, or too many frames"
+        if isinstance(x, Tokens):
+            if x.mask is not None and mask is not None:
+                raise ValueError("mask is given twice: with the tokens, and as mask=")
+            x,mask = x.array(),x.mask if mask is None else mask
+        check_float(x, 'x')
+        if x.ndim not in (3, 4) or x.shape[-1] != self.d:
+            raise ValueError(f"x is {tuple(x.shape)}, must be (B, M, {self.d}) or (B, T, S, {self.d}), d={self.d}")
+        x = x.to(self.latents.dtype)
+        if self.time is not None:
+            limit = f"n_frames={self.n_frames}"
+            if x.ndim != 4: raise ValueError(f"x is {tuple(x.shape)}, must be (B, T, S, {self.d}) for {limit}")
+            if x.shape[1] > self.n_frames:
+                raise ValueError(f"x has {x.shape[1]} frames, {limit}: `resize` makes it read more")
+            x = x + self.time.table[:x.shape[1],None]
+        if x.ndim==4:
+            if isinstance(mask, Tensor) and mask.ndim==3:
+                if mask.shape != x.shape[:3]:
+                    raise ValueError(f"mask is {tuple(mask.shape)}, must be {tuple(x.shape[:3])}")
+                mask = mask.flatten(1)
+            x = x.flatten(1, 2)
+        check_mask(x, mask)
+        z = self.latents.expand(x.shape[0], -1, -1)
+        for attention,mlp in zip(self.attentions, self.mlps):
+            z = z + attention(z, x, mask)
+            z = z + mlp(z)
+        return self.norm(z)
 
-# %% ../nbs/30_resampler.ipynb #d9cbac03
-@patch
-def _listed(self:Resampler, x, mask):
-    if isinstance(x, Tokens): x,mask = x.array(),x.mask if mask is None else mask
-    if x.ndim not in (3,4) or x.shape[-1] != self.d: raise ValueError(f"features are {tuple(x.shape)}, must be (B, M, {self.d}) or (B, T, S, {self.d})")
-    x = self._timed(x)
-    if x.ndim==4: x,mask = x.flatten(1, 2),None if mask is None else mask.flatten(1)
-    check_mask(x, mask)
-    return x,mask
+    def resize(self,
+        n_frames:int, # frames it reads from now on
+    )->'Resampler': # itself
+        "Time embeddings interpolated to another number of frames; raises ValueError where there are none"
+        if self.time is None: raise ValueError("n_frames=None: there are no time embeddings to resize")
+        check_int(1, MAX_COUNT, n_frames=n_frames)
+        self.time,self.n_frames = self.time.resize((n_frames,)),n_frames
+        return self
 
-# %% ../nbs/30_resampler.ipynb #1670aabb
-@patch
-def forward(self:Resampler,
-    x:Tensor|Tokens, # (B, M, d), or frames (B, T, S, d), or a adapter's tokens
-    mask:Tensor|None=None, # (B, M) or (B, T, S) bool, True where a feature is real
-)->Tensor: # (B, N, d)
-    "As many tokens as there are latents; raises ValueError for other shapes, too many frames, or a mask of another shape"
-    x,mask = self._listed(x, mask)
-    z = self.latents.expand(len(x), -1, -1)
-    for attend,mlp in zip(self.attends, self.mlps):
-        z = z + attend(z, x, mask)
-        z = z + mlp(z)
-    return self.norm(z)
-
-# %% ../nbs/30_resampler.ipynb #ed7cb821
-@patch
-def resize(self:Resampler,
-    n_frames:int, # frames it shall read from now on
-)->Resampler: # itself
-    "Time embeddings interpolated to another number of frames; raises ValueError where there are none"
-    if self.time is None: raise ValueError("n_frames=None: there are no time embeddings to resize")
-    self.time,self.n_frames = self.time.resize((n_frames,)),n_frames
-    return self
+    def extra_repr(self)->str: # the shapes
+        "What `print` shows"
+        return f'(B, M, {self.d}) -> (B, {self.n_latents}, {self.d}), n_frames={self.n_frames}'
 
 # %% ../nbs/30_resampler.ipynb #eff5799d
-_theirs = {'latents':'latents', 'layer_norm':'norm', 'context_layer_norm':'context_norm', 'latents_layer_norm':'latent_norm', 'q_layer_norm':'q_norm',
-           'k_layer_norm':'k_norm', 'q_proj':'q', 'k_proj':'k', 'v_proj':'v', 'output_proj':'out', 'ln':'norm', 'fc':'up', 'c_proj':'down'}
+_idefics_names = {'latents':'latents', 'layer_norm':'norm', 'context_layer_norm':'context_norm',
+    'latents_layer_norm':'latent_norm', 'q_layer_norm':'q_norm', 'k_layer_norm':'k_norm', 'q_proj':'q', 'k_proj':'k',
+    'v_proj':'v', 'output_proj':'out', 'ln':'norm', 'fc':'up', 'c_proj':'down'}
 
-def _ours(k):
-    *path,last = k.split('.')
-    if not path: return _theirs.get(last, k)
-    if path[0]=='blocks' and len(path) > 3: return f"{'attends' if path[2]=='0' else 'mlps'}.{path[1]}.{_theirs.get(path[3], path[3])}.{last}"
-    return f"{_theirs.get(path[0], path[0])}.{last}"
+def _from_idefics_name(name):
+    "blocks.2.0.q_proj.weight is attentions.2.q.weight, blocks.2.1.fc.weight is mlps.2.up.weight"
+    *path,last = name.split('.')
+    if not path: return _idefics_names.get(last, last)
+    if path[0] != 'blocks' or len(path) != 4: return f"{_idefics_names.get(path[0], path[0])}.{last}"
+    _,layer,which,module = path
+    return f"{'attentions' if which=='0' else 'mlps'}.{layer}.{_idefics_names.get(module, module)}.{last}"
 
-# %% ../nbs/30_resampler.ipynb #35aae7aa
-def _sizes(state, n_heads):
-    (N,d),wide = state['latents'].shape,state['mlps.0.up.weight'].shape[0]
-    return dict(d=d, n_latents=N, n_layers=sum(k.startswith('mlps.') and k.endswith('up.weight') for k in state), n_heads=n_heads,
-                d_head=state['attends.0.q.weight'].shape[0]//n_heads, widening=wide//d, qk_norm='attends.0.q_norm.weight' in state)
-
-# %% ../nbs/30_resampler.ipynb #cf93da3f
 def resampler_from_idefics(
     state:dict, # {name: tensor} of an `IdeficsPerceiverResampler`
     n_heads:int, # H, which weights alone do not tell
-)->Resampler: # on the same weights
-    "A resampler on Idefics' weights; raises ValueError for weights of something else. Source: transformers, `IdeficsPerceiverResampler`"
-    state = {_ours(k):v for k,v in state.items()}
-    if missing := [k for k in ('latents','attends.0.q.weight','mlps.0.up.weight') if k not in state]: raise ValueError(f"state has no {missing}: is it of an IdeficsPerceiverResampler?")
-    model = Resampler(**_sizes(state, n_heads), power=1)
-    model.load_state_dict(state)
+)->Resampler: # with a copy of these weights, in their type
+    """A resampler with Idefics' weights
+
+    Raises TypeError or ValueError for weights of something else. Source: transformers, `IdeficsPerceiverResampler`."""
+    if not isinstance(state, dict):
+        raise TypeError(f"state is a {type(state).__name__}: must be {{name: tensor}}, as model.state_dict() gives it")
+    check_int(1, MAX_COUNT, n_heads=n_heads)
+    state = {_from_idefics_name(k):v for k,v in state.items()}
+    missing = [k for k in ('latents', 'attentions.0.q.weight', 'mlps.0.up.weight') if k not in state]
+    if missing: raise ValueError(f"state has no {missing}: is it of an IdeficsPerceiverResampler?")
+    n_latents,d = state['latents'].shape
+    rows = state['attentions.0.q.weight'].shape[0]
+    if rows % n_heads: raise ValueError(f"n_heads={n_heads} must divide the {rows} rows of q_proj")
+    n_layers = sum(k.startswith('mlps.') and k.endswith('.up.weight') for k in state)
+    widening = state['mlps.0.up.weight'].shape[0]//d
+    qk_norm = 'attentions.0.q_norm.weight' in state
+    model = Resampler(d, n_latents, n_layers, n_heads, rows//n_heads, widening=widening, power=1, qk_norm=qk_norm)
+    try: model.to(state['latents'].dtype).load_state_dict(state)
+    except RuntimeError as e: raise ValueError(f"state does not fit: {str(e)[:400]}") from e
     return model
+
+# %% ../nbs/30_resampler.ipynb #all30cod
+__all__ = ['Resampler', 'resampler_from_idefics']

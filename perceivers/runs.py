@@ -20,6 +20,7 @@ from fastcore.basics import patch
 from fastcore.script import call_parse, parse_cli
 from .checkpoint import load_checkpoint, save_checkpoint
 from .data import ImageTensors, cifar100_dls, cifar10_dls, digits_dls, folder_dls, image_tensor, imagenette_dls, mnist_dls
+from .encoder import scales
 from .inputs import ImageInput
 from fastai.vision.all import Callback, ClassificationInterpretation, CrossEntropyLossFlat, Flip, LabelSmoothingCrossEntropyFlat, accuracy, set_seed
 import perceivers.interpret # gives Learner.show_attention # chkstyle: ignore
@@ -27,12 +28,15 @@ from .learner import perceiver_learner
 from .perceiver import Perceiver
 
 # %% ../nbs/26_runs.ipynb #3429af0b
-_small = dict(n_latents=16, d_latent=64, n_blocks=2, n_layers=2, n_bands=8, patch=1, shift=0, flip=False, smooth=0., bs=64, lr=4e-3, epochs=16)
+_sizes = 'n_latents','d_latent','n_blocks','n_layers' # what a recipe says of the encoder; the rest is the same in `tiny` and `small`
+_training = dict(n_bands=8, patch=1, shift=0, flip=False, smooth=0., bs=64, lr=4e-3, epochs=16)
+_tiny,_small = ({k:scales[o][k] for k in _sizes} | _training for o in ('tiny','small'))
+_photos = {**_small, 'n_bands':16, 'flip':True, 'smooth':0.1, 'lr':3e-3}
 recipes = {
-    'digits':     dict(standard={**_small, 'n_bands':4, 'epochs':40}),
-    'mnist':      dict(standard={**_small, 'shift':1}, long={**_small, 'n_latents':32, 'shift':2, 'smooth':0.1, 'epochs':60}),
-    'cifar10':    dict(standard={**_small, 'n_latents':32, 'd_latent':128, 'n_bands':16, 'shift':4, 'flip':True, 'smooth':0.1, 'lr':3e-3, 'epochs':8}),
-    'folder':     dict(standard={**_small, 'n_latents':32, 'd_latent':128, 'n_bands':16, 'patch':2, 'flip':True, 'smooth':0.1, 'lr':3e-3, 'epochs':10}),
+    'digits':  dict(standard={**_tiny, 'n_bands':4, 'epochs':40}),
+    'mnist':   dict(standard={**_tiny, 'shift':1}, long={**_tiny, 'n_latents':32, 'shift':2, 'smooth':0.1, 'epochs':60}),
+    'cifar10': dict(standard={**_photos, 'shift':4, 'epochs':8}),
+    'folder':  dict(standard={**_photos, 'patch':2, 'epochs':10}),
 }
 recipes['cifar100'],recipes['imagenette'] = recipes['cifar10'],recipes['folder']
 
@@ -42,7 +46,7 @@ def recipe(
     name:str='standard', # 'standard', or 'long' where there is one
     **given, # settings that win when they are not None
 )->dict: # every setting of the run
-    "The settings of a run; raises ValueError for a recipe that there is not"
+    "The settings of a run; raises ValueError for an unknown recipe"
     known = recipes.get(data, recipes['folder'])
     if name not in known: raise ValueError(f"--recipe {name}: for {data} there is {', '.join(known)}")
     return {**known[name], **{k:v for k,v in given.items() if v is not None}}
@@ -69,7 +73,7 @@ def load_data(
 # %% ../nbs/26_runs.ipynb #45f16826
 def _mnist_or_digits(say, **given):
     try: return load_data('mnist', **given)
-    except OSError as e: say(f"MNIST is not to be had ({str(e).splitlines()[0]}), so training on scikit-learn's digits")
+    except OSError as e: say(f"MNIST is not available ({str(e).splitlines()[0]}), so training on scikit-learn's digits")
     return load_data('digits', **{**given, 'name':'standard'})
 
 # %% ../nbs/26_runs.ipynb #84363bad
@@ -80,8 +84,7 @@ def recipe_model(
     "The Perceiver of a recipe, for the images of `dls`"
     n_ch,*size = dls.one_batch()[0].shape[1:]
     adapter = ImageInput(size, n_ch=n_ch, n_bands=r['n_bands'], patch=r['patch'])
-    return Perceiver(adapter, len(dls.vocab), n_latents=r['n_latents'], d_latent=r['d_latent'], n_blocks=r['n_blocks'], n_layers=r['n_layers'],
-                     n_heads=4, widening=2, share_cross='none', share_blocks='none', latent_std=0.5)
+    return Perceiver(adapter, len(dls.vocab), **{**scales['tiny'], **{k:r[k] for k in _sizes}})
 
 # %% ../nbs/26_runs.ipynb #80023d41
 def _seed_run(seed, dls):
@@ -135,13 +138,16 @@ def after_epoch(self:WriteMetrics)->None:
     "The table so far, with the seconds since the start"
     self.rows.append([self.epoch, *self.recorder.values[-1], round(time.time()-self.t0)])
     def write(p):
-        with p.open('w', newline='') as f: csv.writer(f).writerows([['epoch','train_loss','valid_loss','valid_accuracy','seconds'], *self.rows])
+        with p.open('w', newline='') as f: csv.writer(f).writerows([['epoch','train_loss','valid_loss','accuracy','seconds'], *self.rows])
     write_whole(self.path, write)
 
 # %% ../nbs/26_runs.ipynb #2ba105b1
 def _draw(out, name, plot):
-    plt.close('all'); plot(); plt.tight_layout()
-    write_whole(out/f'{name}.png', lambda p: plt.savefig(p, dpi=100)); plt.close('all')
+    plt.close('all')
+    plot()
+    plt.tight_layout()
+    write_whole(out/f'{name}.png', lambda p: plt.savefig(p, dpi=100))
+    plt.close('all')
 
 # %% ../nbs/26_runs.ipynb #a2b9bfc7
 def save_pictures(
@@ -197,7 +203,7 @@ def perceivers_train(
     epochs:int=None, # passes over the training set; the recipe's by default, as all that follow down to bs
     n_latents:int=None, # latents
     d_latent:int=None, # channels of a latent
-    n_blocks:int=None, # looks, each followed by n_layers self-attentions
+    n_blocks:int=None, # cross-attentions, each followed by n_layers self-attentions
     n_layers:int=None, # self-attentions in a block
     n_bands:int=None, # Fourier bands on each axis
     patch:int=None, # pixels of a token on each axis
@@ -215,7 +221,7 @@ def perceivers_train(
     _or_exit(lambda: _train(data, given, seed, device, out, no_test))
 
 # %% ../nbs/26_runs.ipynb #de8cfd61
-def _check_numbers(given):
+def _check_values(given):
     for k,v in given.items():
         if isinstance(v, (int,float)) and (v < 0 or v==0 and k!='shift'): raise ValueError(f"--{k} {v}: must be above 0")
 
@@ -236,8 +242,8 @@ def _fit_and_save(name, r, dls, seed, out):
     learn = train_recipe(r, dls, seed, WriteMetrics(out/'metrics.csv'))
     minutes = (time.time()-start)/60
     with learn.no_bar(): valid = learn.validate()[1]
-    save_run(learn, out, dict(data=name, seed=seed, minutes=round(minutes,1), valid_accuracy=valid, **r))
-    print(f"{sum(p.numel() for p in learn.model.parameters()):,} parameters, {minutes:.1f} minutes, {out/'model.safetensors'}")
+    save_run(learn, out, dict(data=name, seed=seed, minutes=round(minutes,1), validation_accuracy=valid, **r))
+    print(f"{learn.model.num_params():,} parameters, {minutes:.1f} minutes, {out/'model.safetensors'}")
     print(f"to label an image: perceivers-predict {out} IMAGE")
     print(f"validation accuracy {valid:.4f}")
     return learn
@@ -245,7 +251,8 @@ def _fit_and_save(name, r, dls, seed, out):
 # %% ../nbs/26_runs.ipynb #6f47522d
 def _train(data, given, seed, device, out, no_test):
     plt.switch_backend('agg')
-    _check_numbers(given); _check_device(device)
+    _check_values(given)
+    _check_device(device)
     name,r,dls = load_data(data, **given)
     if device: dls.to(torch.device(device))
     out = _run_folder(out, name, seed)
@@ -268,7 +275,9 @@ def train_command()->None:
 # %% ../nbs/26_runs.ipynb #70cc635c
 def _read_image(path):
     if not Path(path).is_file(): raise FileNotFoundError(f"{path}: there is no such file")
-    try: im = Image.open(path); im.load()
+    try:
+        im = Image.open(path)
+        im.load()
     except Exception as e: raise ValueError(f"{path} cannot be read as an image: {e}") from e
     return ImageOps.exif_transpose(im)
 
@@ -276,7 +285,8 @@ def _read_image(path):
 def _on_paper(im, done):
     if 'transparency' in im.info or im.mode in ('LA','RGBA','PA'):
         rgba = im.convert('RGBA')
-        im = Image.alpha_composite(Image.new('RGBA', rgba.size, 'white'), rgba).convert('RGB'); done.append('transparency made white')
+        im = Image.alpha_composite(Image.new('RGBA', rgba.size, 'white'), rgba).convert('RGB')
+        done.append('transparency made white')
     return im if im.mode in ('L','RGB') else im.convert('RGB')
 
 # %% ../nbs/26_runs.ipynb #0a52b9c6
@@ -299,11 +309,17 @@ def _centred(im, size, share):
 
 # %% ../nbs/26_runs.ipynb #2629eee1
 def _as_ink(im, size, done, share):
-    if im.mode!='L': im = im.convert('L'); done.append('made grey')
+    if im.mode!='L':
+        im = im.convert('L')
+        done.append('made grey')
     a = np.asarray(im)
     border = np.concatenate([a[0],a[-1],a[:,0],a[:,-1]])
-    if np.median(border) > 127: im = ImageOps.invert(im); done.append('inverted')
-    if im.size[::-1]!=tuple(size): im = _centred(im, size, share); done.append('ink cut out and centred')
+    if np.median(border) > 127:
+        im = ImageOps.invert(im)
+        done.append('inverted')
+    if im.size[::-1]!=tuple(size):
+        im = _centred(im, size, share)
+        done.append('ink cut out and centred')
     return im
 
 # %% ../nbs/26_runs.ipynb #cecaf865
@@ -330,7 +346,7 @@ def predict_image(
     run:str|Path, # folder of a run
     path:str|Path, # an image file
 )->tuple[dict, list[str]]: # probability by class, likeliest first; and what was done to the image
-    "What a saved run makes of an image; raises ValueError or FileNotFoundError, naming the file, for what cannot be read"
+    "The classes of an image by a saved run; raises ValueError or FileNotFoundError, naming the file, for what cannot be read"
     settings,model = _load_run(Path(run))
     img,done = prepare_image(path, model.input.size, model.input.n_ch, settings.get('ink', 20/28))
     mean,std = (torch.tensor(settings[k]).view(-1,1,1) for k in ('mean','std'))

@@ -12,8 +12,8 @@ from torch import nn, Tensor
 from torch.nn import functional as F
 from fastcore.basics import store_attr
 from .inputs import InputAdapter
-from .outputs import OutputAdapter, rows_at
-from .position import MAX_COUNT, LearnedPosition, Tokens, check_bool, check_float, check_int, check_real, graph_mode
+from .outputs import OutputAdapter, check_rows, rows_at
+from .position import MAX_COUNT, LearnedPosition, Tokens, check_bool, check_int, check_real, graph_mode
 
 # %% ../nbs/12_text.ipynb #9fac757c
 # Source: Perceiver IO, section 4.1 and appendix on language; the official tokenizer
@@ -186,9 +186,7 @@ class TextOutput(OutputAdapter):
     )->Tensor: # (B, O, n_symbols)
         "Logits of the symbols; raises ValueError before a model has bound it"
         self._check_bound()
-        check_float(y, 'y')
-        Q = self.d_query
-        if y.ndim != 3 or y.shape[-1] != Q: raise ValueError(f"y is {tuple(y.shape)}, must be (B, O, {Q})")
+        check_rows(y, None, self.d_query)
         return F.linear(y, self.input.embed.weight, self.bias)
 
     def _check_bound(self):
