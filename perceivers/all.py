@@ -16,4 +16,4 @@ from .tasks import *
 from .reading import *
 
 # %% ../nbs/43_all.ipynb #693f04b4
-__all__ = [o for o in globals() if not o.startswith('_')]
+__all__ = [o for o in globals() if not o.startswith('_') and o != 'SelfAttention']

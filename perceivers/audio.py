@@ -28,7 +28,7 @@ class AudioInput(GridInput):
         **kwargs,
     )->None:
         check_int(1, MAX_SIZE, n_samples=n_samples)
-        if max_res is None: max_res = (n_samples,)
+        max_res = (n_samples,) if max_res is None else max_res
         super().__init__((n_samples,), n_ch, patch, max_res=max_res, stretch=stretch, **kwargs)
 
     @property
@@ -42,7 +42,8 @@ class AudioInput(GridInput):
     )->Tokens: # content (B, M, n_ch*patch), with zeros for samples that are not real; axis; mask (B, M)
         """A sound as tokens
 
-        Raises TypeError or ValueError for other channels or types, a length that patches don't fit, or another mask."""
+        Raises TypeError or ValueError for other channels or types, a length that patches don't fit, or a mask of
+        another shape."""
         tokens = super().forward(x)
         if mask is None: return tokens
         if not isinstance(mask, Tensor):
@@ -54,7 +55,7 @@ class AudioInput(GridInput):
         if not is_mask or not by_sample or mask.shape[1] != x.shape[2]:
             samples = f", or {(B, x.shape[2])}: True where a sample is real" if by_sample else ''
             raise ValueError(f"mask is {mask.dtype} {tuple(mask.shape)}: must be torch.bool {(B, M)}: "
-                             f"True where a token is real{samples}")
+                f"True where a token is real{samples}")
         real = mask.unflatten(1, (M, p))
         values = real[...,None].expand(-1, -1, -1, self.n_ch).flatten(2) # (B, M, n_ch*patch), as `patchify` lists them
         return tokens._replace(content=tokens.content.masked_fill(~values, 0), mask=real.any(-1))
@@ -77,8 +78,8 @@ class AudioOutput(GridOutput):
         check_bool(stretch=stretch)
         super().__init__((n_samples,), n_ch, patch, max_res=(n_samples,) if max_res is None else max_res, **kwargs)
         self.stretch = stretch
-        in_steps = not stretch and kwargs.get('position') is None
-        if in_steps: self.position = FourierPosition(self.n_bands, self.max_res, size=self.grid_of())
+        if not stretch and kwargs.get('position') is None:
+            self.position = FourierPosition(self.n_bands, self.max_res, size=self.grid_of())
 
     @property
     def n_samples(self)->int: # of a sound

@@ -69,7 +69,9 @@ def _windows(x, p):
 
 # %% ../nbs/20_data.ipynb #7f288c2e
 class RandomShift(RandTransform):
-    "Each training image moved by whole pixels, at random in both directions; what comes in is black. Raises ValueError if `pixels` is negative"
+    """Each training image moved by whole pixels, at random in both directions; what comes in is black
+
+    Raises ValueError if `pixels` is negative."""
     order = 5
     def __init__(self,
         pixels:int=2, # largest move, in pixels
@@ -100,7 +102,8 @@ def holdout(
     seed:int=42, # the same seed gives the same cut
 )->tuple[Tensor, Tensor]: # indices of those that stay, and of those held out, each in rising order
     "Cuts `n` images off, each class in proportion. Raises ValueError if none would be left on one side"
-    if not 0 < n < len(y): raise ValueError(f"n={n} images to hold out must be at least 1 and fewer than the {len(y)} there are")
+    if not 0 < n < len(y):
+        raise ValueError(f"n={n} images to hold out must be at least 1 and fewer than the {len(y)} there are")
     held = torch.zeros(len(y), dtype=torch.bool)
     held[_by_class(y, seed)[_even_steps(n, len(y))]] = True
     return (~held).nonzero()[:,0],held.nonzero()[:,0]
@@ -111,15 +114,18 @@ def _to_bytes(o):
     a = to_np(o) if isinstance(o, Tensor) else o
     top = 1 if a.dtype.kind in 'fb' else 255
     if a.ndim==3 and a.shape[0] in (1,3,4): a = a.transpose(1,2,0)
-    if not (a.min()>=0 and a.max()<=top): raise ValueError(f"values of an image must lie from 0 to {top}, not from {a.min():.3g} to {a.max():.3g}")
+    if not (a.min()>=0 and a.max()<=top):
+        raise ValueError(f"values of an image must lie from 0 to {top}, not from {a.min():.3g} to {a.max():.3g}")
     a = (a*(255/top)).round().astype(np.uint8)
     return a[...,0] if a.shape[-1]==1 else a
 
 # %% ../nbs/20_data.ipynb #26b72773
 def open_image(
-    o:Path|str|bytes|Tensor|np.ndarray|Image.Image, # a file or its bytes, a picture, or an array (H,W), (C,H,W) or (H,W,C)
+    o:Path|str|bytes|Tensor|np.ndarray|Image.Image, # a file or bytes, a picture, or an array (H,W), (C,H,W) or (H,W,C)
 )->PILImage: # in colour
-    "A picture of whatever holds one. Raises ValueError, naming the file, if it cannot be read or an array's values are out of range"
+    """A picture of whatever holds one
+
+    Raises ValueError, naming the file, if it cannot be read or an array's values are out of range."""
     what = o if isinstance(o, (str,Path)) else type(o).__name__
     if isinstance(o, (Tensor,np.ndarray)): o = _to_bytes(o)
     try:
@@ -179,9 +185,9 @@ def test(self:SplitDataLoaders)->TfmdDL:
 @patch
 @delegates(TfmdDL.__init__)
 def test_dl(self:SplitDataLoaders,
-    test_items:list, # images to predict: files, pictures or arrays; for arrays side by side, tuples of a sample's inputs
+    test_items:list, # images to predict: files, pictures or arrays; for `Arrays`, tuples of a sample's inputs
     rm_type_tfms=None, # see fastai
-    with_labels:bool=False, # the items are pairs (image, class index), for folders files whose folder names the class, for arrays inputs and targets
+    with_labels:bool=False, # items have labels: (image, class index), files in class folders, or inputs and targets
     **kwargs,
 )->TfmdDL: # gives (x,), or (x, y) with labels
     "A loader of new samples. Raises ValueError if there are none, or if one of them cannot be read"
@@ -193,11 +199,15 @@ def test_dl(self:SplitDataLoaders,
 @patch
 def new_empty(self:SplitDataLoaders):
     "Raises TypeError: `learn.export` calls it, and a pickled Learner is not written"
-    raise TypeError("learn.export writes a pickle, which runs code when it is read: use save_checkpoint(learn.model, folder) of perceivers.checkpoint, or save_run(learn, folder, settings) of perceivers.runs for a folder that perceivers-predict reads")
+    raise TypeError("learn.export writes a pickle, which runs code when it is read: use "
+        "save_checkpoint(learn.model, folder) of perceivers.checkpoint, or save_run(learn, folder, settings) of "
+        "perceivers.runs for a folder that perceivers-predict reads")
 
 # %% ../nbs/20_data.ipynb #50975575
 def _checked(y, n, source):
-    if len(bad := ((y<0)|(y>=n)).nonzero()): raise ValueError(f"{source}: record {int(bad[0])} has label {int(y[bad[0]])}; labels run from 0 to {n-1}")
+    bad = ((y<0)|(y>=n)).nonzero()
+    if len(bad):
+        raise ValueError(f"{source}: record {int(bad[0])} has label {int(y[bad[0]])}; labels run from 0 to {n-1}")
     return y
 
 # %% ../nbs/20_data.ipynb #e547aab7
@@ -220,7 +230,9 @@ def tensor_dls(
     seed:int=42, # of the cut between training and validation set
     device=None, # where batches go; fastai's default device if None
 )->SplitDataLoaders: # batches (x (B,C,H,W) float, y (B,))
-    "`DataLoaders` over images in memory. Raises ValueError for labels out of range, or if no image is left to train or to check with"
+    """`DataLoaders` over images in memory
+
+    Raises ValueError for labels out of range, or if no image is left to train or to check with."""
     x,y = train
     keep,held = holdout(_checked(y, len(vocab), 'y'), n_valid, seed)
     dl = _train_dl(ImageTensors(x[keep], y[keep], vocab, split_idx=0), stats, bs, batch_tfms, shift)
@@ -245,7 +257,8 @@ def digits_dls(
     "scikit-learn's handwritten digits. Source: Alpaydin and Kaynak, 1998, UCI repository"
     x,y = _read_digits()
     keep,held = holdout(y, 360)
-    return tensor_dls((x[keep],y[keep]), lambda: (x[held],y[held]), list('0123456789'), ([0.305],[0.376]), n_valid, bs=bs, **kwargs)
+    stats = [0.305],[0.376]
+    return tensor_dls((x[keep],y[keep]), lambda: (x[held],y[held]), list('0123456789'), stats, n_valid, bs=bs, **kwargs)
 
 # %% ../nbs/20_data.ipynb #48d6230b
 def _install(fill, name, source):
@@ -263,11 +276,13 @@ def _install(fill, name, source):
 # %% ../nbs/20_data.ipynb #36de8892
 def _unpack(archive, name):
     "The folder `name` of an archive, unpacked once"
-    if (dest := fastai_path('data')/name).is_dir(): return dest
+    dest = fastai_path('data')/name
+    if dest.is_dir(): return dest
     def fill(tmp):
         with tarfile.open(archive) as f: f.extractall(tmp, filter='data')
     try: return _install(fill, name, archive)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as e: raise ValueError(f"{archive} cannot be unpacked: {e}") from e
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as e:
+        raise ValueError(f"{archive} cannot be unpacked: {e}") from e
 
 # %% ../nbs/20_data.ipynb #9e528be1
 def _fetch(url, name):
@@ -293,7 +308,8 @@ def _fetch_mnist():
 def data_roots(path):
     "The folders in which data is searched for: `path` alone, or `PERCEIVERS_DATA` and fastai's"
     if path: return (yield Path(path).expanduser())
-    if env := os.environ.get('PERCEIVERS_DATA'): yield Path(env).expanduser()
+    env = os.environ.get('PERCEIVERS_DATA')
+    if env: yield Path(env).expanduser()
     yield from map(fastai_path, ('data','archive'))
 
 # %% ../nbs/20_data.ipynb #4a08c2d2
@@ -310,14 +326,19 @@ def find_data(
     fetch:Callable, # downloads one of these folders into fastai's data folder and gives its path
     path:str|Path=None, # the only folder to search; None for `PERCEIVERS_DATA`, then fastai's, then a download
 )->Path: # one of the folders, unpacked
-    "The folder of a data set. Raises FileNotFoundError, saying what was tried, if there is none; ValueError if an archive is corrupt"
-    if found := _on_disk(names, path): return found
+    """The folder of a data set
+
+    Raises FileNotFoundError, saying what was tried, if there is none; ValueError if an archive is corrupt."""
+    found = _on_disk(names, path)
+    if found: return found
     try:
         if path: raise FileNotFoundError("nothing is downloaded when a path is given")
         return fetch()
     except (OSError, RuntimeError, HTTPException) as e:
         what = ' or '.join(o for o in (*names, *names.values()) if o)
-        raise FileNotFoundError(f"found no {what} in {', '.join(map(str, data_roots(path)))}, and no download: {' '.join(str(e).split())}. Put it into a folder and name that in PERCEIVERS_DATA") from e
+        roots = ', '.join(map(str, data_roots(path)))
+        raise FileNotFoundError(f"found no {what} in {roots}, and no download: {' '.join(str(e).split())}. "
+                                "Put it into a folder and name that in PERCEIVERS_DATA") from e
 
 # %% ../nbs/20_data.ipynb #8226aa99
 def _idx_shape(data):
@@ -329,7 +350,9 @@ def _idx_shape(data):
 def read_idx(
     path:Path, # a file of bytes in idx format, plain or .gz
 )->Tensor: # uint8, in the shape that the file says
-    "The array in an idx file. Raises ValueError if it is corrupt or cut short. Source: LeCun, Cortes and Burges, The MNIST database"
+    """The array in an idx file
+
+    Raises ValueError if it is corrupt or cut short. Source: LeCun, Cortes and Burges, The MNIST database."""
     try: data = gzip.decompress(path.read_bytes()) if path.suffix=='.gz' else path.read_bytes()
     except (gzip.BadGzipFile, EOFError, zlib.error) as e: raise ValueError(f"{path} is corrupt: {e}") from e
     shape,head = _idx_shape(data)
@@ -340,9 +363,12 @@ def read_idx(
 # %% ../nbs/20_data.ipynb #c2385f27
 def _mnist_part(raw, part):
     "Images (n,1,28,28) and labels (n,) of the files `train…` or `t10k…`"
-    fx,fy = (next((p for p in (raw/o, raw/f'{o}.gz') if p.exists()), raw/o) for o in (f'{part}-images-idx3-ubyte', f'{part}-labels-idx1-ubyte'))
+    names = f'{part}-images-idx3-ubyte',f'{part}-labels-idx1-ubyte'
+    fx,fy = (next((p for p in (raw/o, raw/f'{o}.gz') if p.exists()), raw/o) for o in names)
     x,y = read_idx(fx),read_idx(fy)
-    if x.shape!=(*y.shape,28,28): raise ValueError(f"{fx} has shape {tuple(x.shape)}; for labels of shape {tuple(y.shape)} it must be {(*y.shape,28,28)}")
+    if x.shape!=(*y.shape,28,28):
+        raise ValueError(f"{fx} has shape {tuple(x.shape)}; for labels of shape {tuple(y.shape)} "
+                         f"it must be {(*y.shape,28,28)}")
     return x[:,None],_checked(y.long(), 10, fy)
 
 # %% ../nbs/20_data.ipynb #c125457c
@@ -355,7 +381,8 @@ def mnist_dls(
 )->SplitDataLoaders: # batches (x (B,1,28,28), y (B,))
     "MNIST's handwritten digits. Raises FileNotFoundError if they are not available, ValueError if a file is corrupt"
     raw = find_data({'MNIST/raw':None}, _fetch_mnist, path)
-    return tensor_dls(_mnist_part(raw, 'train'), lambda: _mnist_part(raw, 't10k'), list('0123456789'), mnist_stats, n_valid, bs=bs, **kwargs)
+    return tensor_dls(_mnist_part(raw, 'train'), lambda: _mnist_part(raw, 't10k'), list('0123456789'), mnist_stats,
+                      n_valid, bs=bs, **kwargs)
 
 # %% ../nbs/20_data.ipynb #d8fdf9e3
 def read_cifar(
@@ -363,9 +390,12 @@ def read_cifar(
     n_classes:int=10, # labels must be below it
     n_labels:int=1, # label bytes of a record, the last of which counts: 1 for CIFAR-10, 2 for CIFAR-100
 )->tuple[Tensor, Tensor]: # images (n,3,32,32) uint8, class indices (n,)
-    "Images and labels of a binary file. Raises ValueError if it is cut short or a label is out of range. Source: Krizhevsky, 2009"
+    """Images and labels of a binary file
+
+    Raises ValueError if it is cut short or a label is out of range. Source: Krizhevsky, 2009."""
     data = path.read_bytes()
-    if not data or len(data)%(n_labels+3072): raise ValueError(f"{path} is corrupt: {len(data)} bytes are not a multiple of a record's {n_labels+3072}")
+    if not data or len(data)%(n_labels+3072):
+        raise ValueError(f"{path} is corrupt: {len(data)} bytes are not a multiple of a record's {n_labels+3072}")
     recs = torch.frombuffer(bytearray(data), dtype=torch.uint8).view(-1, n_labels+3072)
     return recs[:,n_labels:].reshape(-1,3,32,32),_checked(recs[:,n_labels-1].long(), n_classes, path)
 
@@ -373,15 +403,19 @@ def read_cifar(
 def class_files(
     path:Path, # a folder of class folders
 )->tuple[list, list]: # image files in order, and the class of each: the name of its folder
-    "Image files below a folder with their classes. Raises FileNotFoundError if there is no such folder, ValueError if it has no images"
+    """Image files below a folder with their classes
+
+    Raises FileNotFoundError if there is no such folder, ValueError if it has no images."""
     if not path.is_dir(): raise FileNotFoundError(f"there is no folder {path}")
     files = sorted(o for o in get_image_files(path) if o.parent!=path)
-    if not files: raise ValueError(f"{path} has no image files in class folders: it must be laid out as {path}/CLASS/IMAGE.png")
+    if not files:
+        raise ValueError(f"{path} has no image files in class folders: it must be laid out as {path}/CLASS/IMAGE.png")
     return files,[o.parent.name for o in files]
 
 # %% ../nbs/20_data.ipynb #505d407c
 def _known(names, vocab, path):
-    if new := set(names)-set(vocab): raise ValueError(f"{path} has a class {min(new)} that training does not have")
+    new = set(names)-set(vocab)
+    if new: raise ValueError(f"{path} has a class {min(new)} that training does not have")
     return names
 
 # %% ../nbs/20_data.ipynb #2e87db35
@@ -406,7 +440,8 @@ def _read_folder(path, vocab=None, size=(32,32)):
     return _pixels(path, files, size),y,vocab
 
 # %% ../nbs/20_data.ipynb #3e89e365
-_bins = {'cifar-10-batches-bin': (1, 'batches.meta.txt', dict(train=[f'data_batch_{i}.bin' for i in range(1,6)], test=['test_batch.bin'])),
+_bins = {'cifar-10-batches-bin': (1, 'batches.meta.txt',
+                                  dict(train=[f'data_batch_{i}.bin' for i in range(1,6)], test=['test_batch.bin'])),
          'cifar-100-binary': (2, 'fine_label_names.txt', dict(train=['train.bin'], test=['test.bin']))}
 
 def _read_cifar(folder, part, vocab=None):
@@ -431,8 +466,11 @@ def cifar10_dls(
     path:str|Path=None, # where `cifar-10-binary.tar.gz` or `cifar10.tgz` lies, packed or unpacked; see `find_data`
     **kwargs,
 )->SplitDataLoaders: # batches (x (B,3,32,32), y (B,))
-    "CIFAR-10. Raises FileNotFoundError if it is not available, ValueError if a file is corrupt. Source: Krizhevsky, 2009"
-    return _cifar_dls({'cifar-10-batches-bin':'cifar-10-binary.tar.gz', 'cifar10':'cifar10.tgz'}, URLs.CIFAR, cifar_stats, path, n_valid, bs=bs, **kwargs)
+    """CIFAR-10
+
+    Raises FileNotFoundError if it is not available, ValueError if a file is corrupt. Source: Krizhevsky, 2009."""
+    names = {'cifar-10-batches-bin':'cifar-10-binary.tar.gz', 'cifar10':'cifar10.tgz'}
+    return _cifar_dls(names, URLs.CIFAR, cifar_stats, path, n_valid, bs=bs, **kwargs)
 
 # %% ../nbs/20_data.ipynb #73abc0e6
 @delegates(cifar10_dls)
@@ -442,9 +480,12 @@ def cifar100_dls(
     path:str|Path=None, # where `cifar-100-binary.tar.gz` or `cifar100.tgz` lies, packed or unpacked; see `find_data`
     **kwargs,
 )->SplitDataLoaders: # batches (x (B,3,32,32), y (B,))
-    "CIFAR-100. Raises FileNotFoundError if it is not available, ValueError if a file is corrupt. Source: Krizhevsky, 2009"
+    """CIFAR-100
+
+    Raises FileNotFoundError if it is not available, ValueError if a file is corrupt. Source: Krizhevsky, 2009."""
     stats = [0.507,0.487,0.441],[0.267,0.256,0.276]
-    return _cifar_dls({'cifar-100-binary':'cifar-100-binary.tar.gz', 'cifar100':'cifar100.tgz'}, URLs.CIFAR_100, stats, path, n_valid, bs=bs, **kwargs)
+    names = {'cifar-100-binary':'cifar-100-binary.tar.gz', 'cifar100':'cifar100.tgz'}
+    return _cifar_dls(names, URLs.CIFAR_100, stats, path, n_valid, bs=bs, **kwargs)
 
 # %% ../nbs/20_data.ipynb #3b73e53f
 def _labelled(path, vocab):
@@ -464,7 +505,8 @@ def _folder_parts(path, test, valid_pct, seed):
     "Files of the training and the validation set, files or the folder of the test set, and the names of the classes"
     parts = {o.name: o for o in path.ls() if o.is_dir()} if (path/'train').is_dir() else {}
     train,names = class_files(parts.get('train', path))
-    if len(vocab := sorted(set(names))) < 2: raise ValueError(f"{path} has one class only, {vocab[0]}; at least two are needed")
+    vocab = sorted(set(names))
+    if len(vocab) < 2: raise ValueError(f"{path} has one class only, {vocab[0]}; at least two are needed")
     tested = parts.pop(test, None)
     if not tested and test!='test': raise ValueError(f"test={test!r} is no folder in {path}")
     if not tested: train,tested = _cut(train, vocab, valid_pct, 42)
@@ -476,8 +518,9 @@ def _folder_parts(path, test, valid_pct, seed):
 def _photo_block(n_train, n_valid, vocab, size, batch_tfms):
     "How files become batches; the first `n_train` are the training set, the next `n_valid` the validation set"
     tfms = [*L(batch_tfms), Normalize.from_stats(*imagenet_stats, cuda=False)]
-    return DataBlock((TransformBlock(type_tfms=open_image, batch_tfms=IntToFloatTensor), CategoryBlock(vocab)), get_y=parent_label,
-        splitter=IndexSplitter(range(n_train, n_train+n_valid)), item_tfms=Resize(size), batch_tfms=tfms)
+    blocks = TransformBlock(type_tfms=open_image, batch_tfms=IntToFloatTensor),CategoryBlock(vocab)
+    return DataBlock(blocks, get_y=parent_label, splitter=IndexSplitter(range(n_train, n_train+n_valid)),
+        item_tfms=Resize(size), batch_tfms=tfms)
 
 # %% ../nbs/20_data.ipynb #95da5db8
 def folder_dls(
@@ -491,10 +534,14 @@ def folder_dls(
     num_workers:int=0, # processes that read images
     device=None, # where batches go; fastai's default device if None
 )->SplitDataLoaders: # batches (x (B,3,size,size), y (B,))
-    "Any folder of images. Raises FileNotFoundError if there is none, ValueError if it has no images, one class only, an image that cannot be read, or no folder named as `test` says"
+    """Any folder of images
+
+    Raises FileNotFoundError if there is none, ValueError if it has no images, one class only, an image that cannot
+    be read, or no folder named as `test` says."""
     train,valid,tested,vocab = _folder_parts(Path(path), test, valid_pct, seed)
     block = _photo_block(len(train), len(valid), vocab, size, batch_tfms)
-    dls = block.dataloaders(train+valid, bs=bs, num_workers=num_workers, drop_last=len(train)>=bs, device=ifnone(device, default_device()))
+    dls = block.dataloaders(train+valid, bs=bs, num_workers=num_workers, drop_last=len(train)>=bs,
+                            device=ifnone(device, default_device()))
     get_test = lambda: dls.test_dl(tested if isinstance(tested, list) else _labelled(tested, vocab), with_labels=True)
     return SplitDataLoaders(*dls.loaders, get_test=get_test, device=dls.device)
 
@@ -505,9 +552,12 @@ def imagenette_dls(
     path:str|Path=None, # where `imagenette2-160.tgz` lies, packed or unpacked; see `find_data`
     **kwargs,
 )->SplitDataLoaders: # batches (x (B,3,size,size), y (B,))
-    "Imagenette; its `val` folder is the test set. Raises FileNotFoundError if it is not available. Source: Howard, github.com/fastai/imagenette"
+    """Imagenette; its `val` folder is the test set
+
+    Raises FileNotFoundError if it is not available. Source: Howard, github.com/fastai/imagenette."""
     name = 'imagenette2-160'
-    return folder_dls(find_data({name:f'{name}.tgz'}, partial(_fetch, URLs.IMAGENETTE_160, name), path), size, test='val', **kwargs)
+    folder = find_data({name:f'{name}.tgz'}, partial(_fetch, URLs.IMAGENETTE_160, name), path)
+    return folder_dls(folder, size, test='val', **kwargs)
 
 # %% ../nbs/20_data.ipynb #da5d3987
 class Arrays:
@@ -523,7 +573,8 @@ class Arrays:
         if len(sizes) != 1: raise ValueError(f"arrays have {[len(o) for o in arrays]} rows: they must be as many")
         self.arrays,self.n_inp,self.show,self.loss_func = arrays,n_inp,show or _no_show,loss_func
 
-def _no_show(*args, **kwargs): raise TypeError("nothing says how to draw a sample: give `arrays_dls` a function show(xs, ys, out, n)")
+def _no_show(*args, **kwargs):
+    raise TypeError("nothing says how to draw a sample: give `arrays_dls` a function show(xs, ys, out, n)")
 
 # %% ../nbs/20_data.ipynb #19483470
 @patch
@@ -541,7 +592,8 @@ def new(self:Arrays,
     "New samples as a set like this one; raises ValueError for a sample with more or fewer arrays"
     n = len(self.arrays) if with_labels else self.n_inp
     rows = [o if isinstance(o, (tuple,list)) else (o,) for o in items]
-    if bad := [len(r) for r in rows if len(r)!=n]: raise ValueError(f"a sample has {bad[0]} arrays, must have {n}")
+    bad = [len(r) for r in rows if len(r)!=n]
+    if bad: raise ValueError(f"a sample has {bad[0]} arrays, must have {n}")
     columns = (torch.stack([torch.as_tensor(r[i]).to(self.arrays[i].dtype) for r in rows]) for i in range(n))
     return Arrays(*columns, n_inp=self.n_inp, show=self.show, loss_func=self.loss_func)
 
@@ -583,7 +635,8 @@ def arrays_dls(
 )->SplitDataLoaders: # with a third loader, `test`
     "Arrays in memory as fastai `DataLoaders`; raises ValueError for arrays of different lengths"
     kw,device = dict(n_inp=n_inp, show=show, loss_func=loss_func),default_device() if device is None else device
-    data = Arrays(*train, **kw); data.split_idx = 0
+    data = Arrays(*train, **kw)
+    data.split_idx = 0
     dl = TaskDL(data, bs=bs, shuffle=True, drop_last=len(data)>=bs, num_workers=0, after_batch=[tfm] if tfm else [])
     def whole(arrays): return TaskDL(Arrays(*arrays, **kw), bs=bs, num_workers=0, device=device)
     return SplitDataLoaders(dl, whole(valid), get_test=lambda: whole(get_test()), device=device)

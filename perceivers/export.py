@@ -7,6 +7,7 @@ __all__ = ['Exported', 'export_program', 'export_onnx']
 
 # %% ../nbs/17_export.ipynb #exp17imp
 import os
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 import torch
@@ -26,14 +27,15 @@ class Exported(nn.Module):
     )->None:
         "Raises TypeError for a model that is none of this package's"
         super().__init__()
-        if not isinstance(model, PerceiverModel): raise TypeError(f"model is a {type(model).__name__}: must be a Perceiver or a PerceiverIO")
+        if not isinstance(model, PerceiverModel):
+            raise TypeError(f"model is a {type(model).__name__}: must be a Perceiver or a PerceiverIO")
         check_bool(attention=attention, from_tokens=from_tokens)
         self.model,self.attention,self.from_tokens = model,attention,from_tokens
 
     def forward(self,
         x:Tensor, # (B, ...) what the input adapter takes, or tokens (B, M, C)
         *xb:Tensor, # more of it; a bool tensor of rank 2 behind an element is its mask
-    )->tuple[Tensor, ...]: # the outputs; then attention weights (B, H, N, M) of the encoder, step by step, and (B, H, O, N) of the decoder
+    )->tuple[Tensor, ...]: # the outputs; then attention weights: the encoder's (B, H, N, M), the decoder's (B, H, O, N)
         "Outputs, and attention weights"
         model,maps = self.model,[]
         tokens = Tokens(x, mask=xb[0] if xb else None) if self.from_tokens else read_batch(model.input, (x, *xb))
@@ -56,8 +58,11 @@ class Exported(nn.Module):
 def _example(xb):
     "The example batch with at least two samples"
     for x in xb:
-        if not isinstance(x, Tensor): raise TypeError(f"xb holds a {type(x).__name__}: must be tensors, one example batch (observations in a dict: give them in the order of the adapters)")
-        if not x.ndim or not x.shape[0]: raise ValueError(f"xb holds a tensor {tuple(x.shape)}: must be (B, …) with at least one sample")
+        if not isinstance(x, Tensor):
+            raise TypeError(f"xb holds a {type(x).__name__}: "
+                "must be tensors, one example batch (observations in a dict: give them in the order of the adapters)")
+        if not x.ndim or not x.shape[0]:
+            raise ValueError(f"xb holds a tensor {tuple(x.shape)}: must be (B, …) with at least one sample")
     return tuple(x if x.shape[0] > 1 else x.expand(2, *x.shape[1:]).contiguous() for x in xb)
 
 def _open_sizes(xb, batch, tokens, other):
@@ -73,12 +78,15 @@ def export_program(
     *xb:Tensor, # an example batch: what the model takes, masks behind their elements
     attention:bool=False, # give the attention weights of every cross-attention as further outputs
     from_tokens:bool=False, # take tokens (B, M, C) and a mask, and not what the input adapter takes
-)->torch.export.ExportedProgram: # for any batch, and any number of tokens where there is a mask; `.module()` runs it, `torch.export.save` writes it
-    "A model as a graph of PyTorch's operations; raises TypeError or ValueError for a wrong example, RuntimeError where a size could not stay open"
+)->torch.export.ExportedProgram: # for any batch; `.module()` runs it, `torch.export.save` writes it
+    """A model as a graph of PyTorch's operations, for any batch, and any number of tokens where there is a mask
+
+    Raises TypeError or ValueError for a wrong example, RuntimeError where a size could not stay open."""
     exported,xb = Exported(model, attention, from_tokens),_example(xb)
     training = model.training
     D = torch.export.Dim
-    try: program = torch.export.export(exported.eval(), xb, dynamic_shapes=_open_sizes(xb, D.DYNAMIC, D.DYNAMIC, D.AUTO))
+    sizes = _open_sizes(xb, D.DYNAMIC, D.DYNAMIC, D.AUTO)
+    try: program = torch.export.export(exported.eval(), xb, dynamic_shapes=sizes)
     finally: model.train(training)
     return program
 
@@ -93,18 +101,24 @@ def export_onnx(
 )->dict[str, list[str]]: # {'inputs': names, 'outputs': names}
     """A model as an ONNX file, for any batch, and any number of tokens where there is a mask
 
-    Raises ImportError where onnx or onnxscript is missing; TypeError or ValueError for a wrong example; RuntimeError where a size could not stay open."""
-    try: import onnx, onnxscript
-    except ImportError as e: raise ImportError("export_onnx needs two more packages: pip install onnx onnxscript") from e
+    Raises ImportError where onnx or onnxscript is missing; TypeError or ValueError for a wrong example; RuntimeError
+    where a size could not stay open."""
+    try:
+        import onnx
+        import_module('onnxscript') # what torch.onnx.export works with
+    except ImportError as e:
+        raise ImportError("export_onnx needs two more packages: pip install onnx onnxscript") from e
     exported,xb,path = Exported(model, attention, from_tokens),_example(xb),Path(path)
     if not path.parent.is_dir(): raise FileNotFoundError(f"path={str(path)!r}: there is no folder {str(path.parent)!r}")
     inputs = _input_names(xb) if names is None else list(names)
-    if len(inputs) != len(xb): raise ValueError(f"names={inputs}: must be {len(xb)} names, one for each tensor of the example")
+    if len(inputs) != len(xb):
+        raise ValueError(f"names={inputs}: must be {len(xb)} names, one for each tensor of the example")
     training = model.training
     try:
         with torch.no_grad(): outputs = _output_names(model, exported.eval()(*xb), attention)
         sizes = _open_sizes(xb, 'batch', 'tokens', torch.export.Dim.AUTO)
-        program = torch.onnx.export(exported, xb, dynamo=True, dynamic_shapes=sizes, input_names=inputs, output_names=outputs, verbose=False)
+        program = torch.onnx.export(exported, xb, dynamo=True, dynamic_shapes=sizes, input_names=inputs,
+            output_names=outputs, verbose=False)
     finally: model.train(training)
     with TemporaryDirectory(dir=path.parent, prefix='.writing') as tmp:
         program.save(Path(tmp)/path.name, external_data=False)
@@ -135,4 +149,6 @@ def _check_open(proto, xb):
         dims = info.type.tensor_type.shape.dim
         open_ = [0,1] if i > 0 and x.dtype==torch.bool and x.ndim==2 else [0]
         for d in open_:
-            if not dims[d].dim_param: raise RuntimeError(f"{info.name}: axis {d} was fixed at {dims[d].dim_value}, so the file would take no other size")
+            if not dims[d].dim_param:
+                raise RuntimeError(f"{info.name}: "
+                    f"axis {d} was fixed at {dims[d].dim_value}, so the file would take no other size")

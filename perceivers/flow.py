@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from fastcore.basics import store_attr
 from .inputs import InputAdapter
 from .outputs import TokenwiseOutput, check_rows
-from .position import MAX_COUNT, FourierPosition, Tokens, graph_mode
-from .position import check_float, check_int, check_max_res, check_real, check_size
+from .position import (MAX_COUNT, FourierPosition, Tokens, check_float, check_int, check_max_res,
+    check_real, check_size, graph_mode)
 from .stems import PointStem
 
 # %% ../nbs/15_flow.ipynb #d2bb0afb
@@ -22,7 +22,8 @@ def neighbourhoods(
 )->Tensor: # (B, 2, 9*C, height, width)
     """Each pixel's 3×3 neighbourhood as its channels
 
-    Raises TypeError or ValueError for other axes or types. Source: Perceiver IO, optical flow and its appendix H."""
+    Raises TypeError or ValueError for other axes or types. Source: Perceiver IO, its experiments on optical flow and
+    appendix H."""
     check_float(frames, 'frames')
     if frames.ndim != 5: raise ValueError(f"frames is {tuple(frames.shape)}, must be (B, 2, C, height, width)")
     H,W = frames.shape[-2:]
@@ -74,10 +75,10 @@ class FlowOutput(TokenwiseOutput):
     "A motion for each pixel. Source: Perceiver IO, its experiments on optical flow and appendix H"
     def __init__(self,
         size:tuple[int, int]=(368,496), # height and width
-        d_query:int|None=None, # Q, channels of the tokens; None: as many as the model's input adapter gives
+        d_query:int|None=None, # Q, channels of the tokens; None: as many as the binding model's input adapter gives
         scale:float=100., # what the results are divided by, above 0
     )->None:
-        "Raises TypeError or ValueError, naming the argument, for a size that is none, or a scale not above 0"
+        "Raises TypeError or ValueError, naming the argument, for no size, or a scale that is no finite number above 0"
         check_real(1e-12, 1e12, scale=scale)
         super().__init__(2, d_query)
         self.size,self.scale = check_size(size, 2),scale
@@ -85,7 +86,7 @@ class FlowOutput(TokenwiseOutput):
     def queries(self,
         tokens:Tokens, # what the input adapter gave
         at:Tensor|None=None, # (n,) indices of pixels, row by row; None: all
-        size:tuple[int, int]|None=None, # height and width, not needed here: the model passes it to both methods
+        size:tuple[int, int]|None=None, # height and width, not needed: the model hands `forward`'s arguments to both
     )->Tensor: # (B, M, Q)
         "The tokens; raises ValueError without them"
         return super().queries(tokens, at)
@@ -101,8 +102,8 @@ class FlowOutput(TokenwiseOutput):
         if at is not None: return y/self.scale
         n = size[0]*size[1]
         if y.shape[1] != n:
-            raise ValueError(f"size={size} has {n} pixels, the results are {y.shape[1]}: give the frames' size, "
-                             "model(x, size=(height, width))")
+            raise ValueError(f"size={size} has {n} pixels, the results are {y.shape[1]}: "
+                "give the frames' size, model(x, size=(height, width))")
         return y.unflatten(1, size)/self.scale
 
     def extra_repr(self)->str: # the shapes
@@ -118,13 +119,13 @@ def end_point_error(
 )->Tensor: # () pixels
     """Mean distance between predicted and true ends of the motion
 
-    Raises TypeError or ValueError for other shapes or types, and where there is no pixel to measure.
-    Source: Perceiver IO, its experiments on optical flow."""
+    Raises TypeError or ValueError for other shapes or types, and where there is no pixel to measure. Source:
+    Perceiver IO, its experiments on optical flow."""
     check_float(flow, 'flow')
     check_float(target, 'target')
     if flow.shape != target.shape or flow.shape[-1] != 2 or not flow.numel():
         raise ValueError(f"flow is {tuple(flow.shape)} and target {tuple(target.shape)}: "
-                         "both must be (..., 2), with at least one pixel")
+            "both must be (..., 2), with at least one pixel")
     off = flow-target
     if mask is None: return torch.linalg.vector_norm(off, dim=-1).mean()
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != flow.shape[:-1]:
@@ -135,7 +136,7 @@ def end_point_error(
 # %% ../nbs/15_flow.ipynb #40ae0f6d
 def warp(
     frame:Tensor, # (B, C, height, width) the second frame
-    flow:Tensor, # (B, height, width, 2) pixels by which each pixel of the first moves: along width, along height
+    flow:Tensor, # (B, height, width, 2) by how many pixels each of the first moves: along the width, along the height
 )->Tensor: # (B, C, height, width) the first frame; what comes from beyond the edge repeats the edge
     """The frame that moves into `frame` under `flow`, by bilinear interpolation
 
@@ -144,7 +145,7 @@ def warp(
     check_float(flow, 'flow')
     if frame.ndim != 4 or flow.shape != (frame.shape[0],*frame.shape[2:],2):
         raise ValueError(f"frame is {tuple(frame.shape)} and flow {tuple(flow.shape)}: "
-                         "must be (B, C, height, width) and (B, height, width, 2)")
+            "must be (B, C, height, width) and (B, height, width, 2)")
     h,w = frame.shape[-2:]
     ys,xs = torch.meshgrid(torch.arange(h, device=flow.device), torch.arange(w, device=flow.device), indexing='ij')
     at = (torch.stack([xs,ys], -1) + flow)*2/torch.tensor([max(w-1,1),max(h-1,1)], device=flow.device) - 1

@@ -9,7 +9,8 @@ __all__ = ['decayed_params', 'perceiver_splitter', 'PlainTensors', 'PerceiverLea
 import torch
 from torch import nn, Tensor
 from .data import SplitDataLoaders
-from fastai.vision.all import (Adam, AMPMode, Callback, CrossEntropyLossFlat, GradientClip, L, Learner, MixedPrecision, delegates, partial)
+from fastai.vision.all import Adam, AMPMode, Callback, CrossEntropyLossFlat, GradientClip, L, Learner
+from fastai.vision.all import MixedPrecision, delegates, partial
 
 # %% ../nbs/23_learner.ipynb #c12e315b
 def decayed_params(
@@ -65,10 +66,15 @@ def perceiver_learner(
     cbs=None, # more callbacks
     **kwargs,
 )->Learner: # ready for `fit_one_cycle`
-    "A `Learner` with defaults that train a Perceiver. Source: Perceiver, appendix on training (LAMB, clipping); PyTorch's AMP for precision"
+    """A `Learner` with defaults that train a Perceiver
+
+    Source: Perceiver, appendix on training (LAMB, clipping); PyTorch's AMP for precision."""
     loss_func = loss_func or getattr(dls.train_ds, 'loss_func', None) or CrossEntropyLossFlat()
     defaults = dict(splitter=perceiver_splitter, moms=(0.9,0.9,0.9))
     cbs = L(cbs) + [PlainTensors()] + ([GradientClip(clip)] if clip else [])
-    learn = PerceiverLearner(dls, model, loss_func=loss_func, opt_func=opt_func, lr=lr, wd=wd, cbs=cbs, **{**defaults, **kwargs})
-    if torch.device(learn.dls.device).type=='cuda': learn.add_cb(MixedPrecision(amp_mode=AMPMode.BF16 if torch.cuda.is_bf16_supported() else AMPMode.FP16))
+    learn = PerceiverLearner(dls, model, loss_func=loss_func, opt_func=opt_func, lr=lr, wd=wd, cbs=cbs,
+                             **{**defaults, **kwargs})
+    if torch.device(learn.dls.device).type=='cuda':
+        mode = AMPMode.BF16 if torch.cuda.is_bf16_supported() else AMPMode.FP16
+        learn.add_cb(MixedPrecision(amp_mode=mode))
     return learn

@@ -8,14 +8,15 @@ __all__ = ['VectorInput', 'MultimodalInput', 'MultimodalOutput']
 # %% ../nbs/16_multimodal.ipynb #321416d1
 import torch
 from torch import nn, Tensor
-from fastcore.basics import patch, store_attr
 from .inputs import InputAdapter
 from .outputs import OutputAdapter, VectorOutput
 from .position import MAX_COUNT, Tokens, check_bool, check_float, check_int, check_is_tokens, check_real
 
 # %% ../nbs/16_multimodal.ipynb #206d204b
 class VectorInput(InputAdapter):
-    "A vector (B, n_ch) as one token, such as a one-hot label or a row of a table. Source: Perceiver IO, appendix on multimodal autoencoding"
+    """A vector (B, n_ch) as one token, such as a one-hot label or a row of a table
+
+    Source: Perceiver IO, appendix on multimodal autoencoding."""
     def __init__(self,
         n_ch:int, # channels of the vector
     )->None:
@@ -29,7 +30,8 @@ class VectorInput(InputAdapter):
     )->Tokens: # content (B, 1, n_ch)
         "One token; raises ValueError for another width or type"
         check_float(x, 'input')
-        if x.ndim != 2 or x.shape[1] != self.n_ch: raise ValueError(f"input is {tuple(x.shape)}, must be (B, {self.n_ch}): n_ch={self.n_ch} channels")
+        if x.ndim != 2 or x.shape[1] != self.n_ch:
+            raise ValueError(f"input is {tuple(x.shape)}, must be (B, {self.n_ch}): n_ch={self.n_ch} channels")
         return Tokens(x[:,None], mask=mask)
 
     def extra_repr(self)->str: # the shapes
@@ -41,7 +43,9 @@ def _pad_rows(
     x:Tensor, # (B, M, C) tokens or queries
     tag:Tensor, # (P,) what fills the rest of each row
 )->Tensor: # (B, M, C+P)
-    "Each row with its modality's tag beside it. Source: Perceiver IO, section 3.2 and appendix on multimodal autoencoding"
+    """Each row with its modality's tag beside it
+
+    Source: Perceiver IO, section 3.2 and appendix on multimodal autoencoding."""
     return torch.cat([x, tag.to(x.dtype).expand(*x.shape[:2], -1)], -1)
 
 # %% ../nbs/16_multimodal.ipynb #3d9dfbef
@@ -58,29 +62,35 @@ def _make_tags(
 def _check_names(given, names, what):
     "Raises TypeError for what is no dict, ValueError for names that are not among `names`"
     if given is None: return {}
-    if not isinstance(given, dict): raise TypeError(f"{what} is a {type(given).__name__}: must be a dict by name, of {list(names)}")
+    if not isinstance(given, dict):
+        raise TypeError(f"{what} is a {type(given).__name__}: must be a dict by name, of {list(names)}")
     unknown = [k for k in given if k not in names]
     if unknown: raise ValueError(f"{what} has {unknown}, must be among {list(names)}")
     return given
 
 def _check_adapters(adapters, kind):
     "Raises TypeError or ValueError unless `adapters` is a dict of adapters by name"
-    if not isinstance(adapters, dict): raise TypeError(f"adapters is a {type(adapters).__name__}: must be a dict {{name: {kind.__name__}}}")
+    if not isinstance(adapters, dict):
+        raise TypeError(f"adapters is a {type(adapters).__name__}: must be a dict {{name: {kind.__name__}}}")
     if not adapters: raise ValueError("adapters is empty: name at least one modality")
     for k,o in adapters.items():
-        if not isinstance(k, str) or not k or '.' in k: raise ValueError(f"adapters has the name {k!r}: must be a word without a dot")
-        if not isinstance(o, nn.Module) or not hasattr(o, 'd_out'): raise TypeError(f"adapters[{k!r}] is a {type(o).__name__}: must be an {kind.__name__}")
+        if not isinstance(k, str) or not k or '.' in k:
+            raise ValueError(f"adapters has the name {k!r}: must be a word without a dot")
+        if not isinstance(o, nn.Module) or not hasattr(o, 'd_out'):
+            raise TypeError(f"adapters[{k!r}] is a {type(o).__name__}: must be an {kind.__name__}")
 
 # %% ../nbs/16_multimodal.ipynb #6e5d52e9
 class MultimodalInput(InputAdapter):
-    "Several input adapters side by side, each padded by a learned tag to a common width. Source: Perceiver IO, section 3.2, multimodal autoencoding and its appendix"
+    """Several input adapters side by side, each padded by a learned tag to a common width
+
+    Source: Perceiver IO, section 3.2, multimodal autoencoding and its appendix."""
     def __init__(self,
         adapters:dict[str, InputAdapter], # input adapters by name
         pad:int=4, # channels of the widest modality's tag; others have more
-        hide:dict[str, float]|None=None, # {name: probability with which a token is hidden}; modalities that aren't named are never hidden
+        hide:dict[str, float]|None=None, # {name: probability that a token is hidden}; those not named are never hidden
         ignore_extra:bool=False, # drop observations that no adapter is named for; False: refuse them
     )->None:
-        "Raises TypeError or ValueError for adapters that are none, names with a dot, a `pad` below 1, and probabilities that are none"
+        "Raises TypeError or ValueError for adapters or probabilities that are none, names with a dot, a `pad` below 1"
         super().__init__()
         _check_adapters(adapters, InputAdapter)
         check_int(1, MAX_COUNT, pad=pad)
@@ -107,27 +117,36 @@ class MultimodalInput(InputAdapter):
         xb:tuple, # one dict by name, or the elements of all adapters, in order
         mask:dict|tuple|None, # masks by name, or one (or None) for each element
     )->tuple[dict, dict]: # {name: tuple of elements}, {name: mask}
-        "What each adapter gets of a batch; raises ValueError for observations that are missing, unknown or None, and masks without a name"
+        """What each adapter gets of a batch
+
+        Raises ValueError for observations that are missing, unknown or None, and masks without a name."""
         adapters = self.adapters
         if len(xb)==1 and isinstance(xb[0], dict):
             given = xb[0]
             extra,missing = [k for k in given if k not in adapters],[k for k in adapters if given.get(k) is None]
-            if extra and not self.ignore_extra: raise ValueError(f"the batch has {extra}, the adapters are {list(adapters)}: drop them, or set ignore_extra=True")
-            if missing: raise ValueError(f"the batch lacks {missing}, or has None there: the adapters are {list(adapters)}")
+            if extra and not self.ignore_extra:
+                raise ValueError(f"the batch has {extra}, the adapters are {list(adapters)}: "
+                    "drop them, or set ignore_extra=True")
+            if missing:
+                raise ValueError(f"the batch lacks {missing}, or has None there: the adapters are {list(adapters)}")
             data = {k:given[k] if isinstance(given[k], tuple) else (given[k],) for k in adapters}
             return data, _check_names(mask, adapters, 'mask')
-        if len(xb) != self.n_inp: raise ValueError(f"the batch has {len(xb)} data elements, must have n_inp={self.n_inp}: one or more for each of {list(adapters)}, or one dict")
+        if len(xb) != self.n_inp:
+            raise ValueError(f"the batch has {len(xb)} data elements, must have n_inp={self.n_inp}: "
+                f"one or more for each of {list(adapters)}, or one dict")
         data,masks,i = {},{},0
         for k,o in adapters.items():
             n = getattr(o, 'n_inp', 1)
             data[k] = xb[i:i+n]
-            if isinstance(mask, tuple): masks[k] = mask[i] if n==1 else mask[i:i+n] if any(m is not None for m in mask[i:i+n]) else None
+            if isinstance(mask, tuple):
+                own = mask[i:i+n]
+                masks[k] = mask[i] if n==1 else own if any(m is not None for m in own) else None
             i += n
         return data, masks if isinstance(mask, tuple) else _check_names(mask, adapters, 'mask')
 
     def forward(self,
         *xb:Tensor, # (B, ...) the elements of all adapters, in order; or one dict by name
-        mask:dict|tuple|None=None, # {name: (B, M) bool, True where a token is real}, for those that need one; or one for each element
+        mask:dict|tuple|None=None, # {name: (B, M) bool, True where real}, where needed; or one for each element
     )->Tokens: # content (B, M, C) with M of all adapters together, mask, and `named`: each adapter's own tokens by name
         "All modalities as one list of tokens; raises ValueError for names that are unknown or missing"
         data,masks = self.deal(xb, mask)
@@ -151,11 +170,14 @@ class MultimodalInput(InputAdapter):
 def _join_masks(masks, rows):
     "One mask (B, M) of several, all real where there is none; None where nobody has one"
     if all(m is None for m in masks): return None
-    return torch.cat([torch.ones(o.shape[:2], dtype=torch.bool, device=o.device) if m is None else m for m,o in zip(masks, rows)], 1)
+    masks = [torch.ones(o.shape[:2], dtype=torch.bool, device=o.device) if m is None else m for m,o in zip(masks, rows)]
+    return torch.cat(masks, 1)
 
 # %% ../nbs/16_multimodal.ipynb #5ff62294
 class MultimodalOutput(OutputAdapter):
-    "Several output adapters side by side, in one cross-attention. Source: Perceiver IO, section 3.2, multimodal autoencoding and its appendix"
+    """Several output adapters side by side, in one cross-attention
+
+    Source: Perceiver IO, section 3.2, multimodal autoencoding and its appendix."""
     def __init__(self,
         adapters:dict[str, OutputAdapter], # output adapters by name; each says how wide a result it wants
         pad:int=2, # channels of the widest queries' tag; others have more
@@ -167,7 +189,8 @@ class MultimodalOutput(OutputAdapter):
         check_int(1, MAX_COUNT, pad=pad)
         if d_out is not None: check_int(1, MAX_COUNT, d_out=d_out)
         for k,o in adapters.items():
-            if isinstance(o, MultimodalOutput): raise TypeError(f"adapters[{k!r}] is a MultimodalOutput: put its adapters beside the others")
+            if isinstance(o, MultimodalOutput):
+                raise TypeError(f"adapters[{k!r}] is a MultimodalOutput: put its adapters beside the others")
         self.names,self.pad,self.d_out,self.d_query = tuple(adapters),pad,d_out,None
         for k,o in adapters.items(): self.add_module(f'm_{k}', o)
         self.tags = self.heads = None # made when all widths are known
@@ -179,10 +202,12 @@ class MultimodalOutput(OutputAdapter):
         return {k:getattr(self, f'm_{k}') for k in self.names}
 
     def bind(self,
-        input:InputAdapter, # of the model; where it has names, each adapter is bound with the input adapter of its own name
+        input:InputAdapter, # of the model; where it has names, each adapter is bound with that of its own name
         d_latent:int, # D, channels of the model's latents
     )->None:
-        "Binds all adapters, those whose width is left open last; raises ValueError where one is bound to another width already"
+        """Binds all adapters, those whose width is left open last
+
+        Raises ValueError where one is bound to another width already."""
         check_int(1, MAX_COUNT, d_latent=d_latent)
         inputs = getattr(input, 'adapters', {})
         open_ = [k for k,o in self.adapters.items() if isinstance(o, VectorOutput) and o.from_model]
@@ -198,11 +223,13 @@ class MultimodalOutput(OutputAdapter):
         self.tags = _make_tags(widths, self.pad)
         self.d_query = max(widths.values()) + self.pad # Q
         width = self.d_out or self.d_query
-        self.heads = nn.ModuleDict({f'm_{k}': nn.Linear(width, o.d_out) if o.d_out else nn.Identity() for k,o in self.adapters.items()})
+        heads = {f'm_{k}': nn.Linear(width, o.d_out) if o.d_out else nn.Identity() for k,o in self.adapters.items()}
+        self.heads = nn.ModuleDict(heads)
 
     def _rows(self, tokens, at, kwargs):
         "Each adapter's queries, padded (1 or B, O, Q), by name; and its own arguments by name"
-        if self.tags is None: raise ValueError("adapters leave their d_query open: a model binds them, PerceiverIO(input, output)")
+        if self.tags is None:
+            raise ValueError("adapters leave their d_query open: a model binds them, PerceiverIO(input, output)")
         by_argument = {what:_check_names(given, self.names, what) for what,given in dict(at=at, **kwargs).items()}
         own = {k:{what:given[k] for what,given in by_argument.items() if k in given} for k in self.names}
         if tokens is not None: check_is_tokens(tokens)
@@ -227,7 +254,8 @@ class MultimodalOutput(OutputAdapter):
     )->dict: # {name: what its adapter makes of the results}
         "The outputs by name"
         args = dict(at=at or {}, **kwargs)
-        return {k: o(self.heads[f'm_{k}'](y[k]), **{what:given[k] for what,given in args.items() if k in given}) for k,o in self.adapters.items()}
+        own = {k:{what:given[k] for what,given in args.items() if k in given} for k in self.adapters}
+        return {k: o(self.heads[f'm_{k}'](y[k]), **own[k]) for k,o in self.adapters.items()}
 
     def answer(self,
         decode, # function from queries (1 or B, O, Q) to results (B, O, d_out)

@@ -10,15 +10,17 @@ __all__ = ['OutputAdapter', 'rows_at', 'VectorOutput', 'ClassOutput', 'unpatchif
 import math
 import torch
 from torch import nn, Tensor
-from fastcore.basics import patch, store_attr
+from fastcore.basics import store_attr
 from fastcore.meta import delegates
 from .inputs import InputAdapter
-from .position import (MAX_COUNT, FourierPosition, LearnedPosition, Tokens, check_float, check_int, check_is_tokens, check_max_res,
-    check_real, check_size, graph_mode)
+from .position import (MAX_COUNT, FourierPosition, LearnedPosition, Tokens, check_float, check_int,
+    check_is_tokens, check_max_res, check_real, check_size, graph_mode)
 
 # %% ../nbs/10_outputs.ipynb #91732d92
 class OutputAdapter(nn.Module):
-    "Says what is wanted of the latents and shapes the result: a module with `d_query`, `d_out` and `queries`. Derive from it for a task of your own"
+    """Says what is wanted of the latents and shapes the result: a module with `d_query`, `d_out` and `queries`
+
+    Derive from it for a task of your own."""
     d_query: int|None = None # Q, channels of a query; None: taken from the model that binds the adapter
     d_out: int|None = None # channels of a result; None: the decoder's own Q, without a last linear layer
 
@@ -49,7 +51,8 @@ class OutputAdapter(nn.Module):
         **kwargs, # what `queries` and `forward` take besides, such as `size`
     )->Tensor: # what `forward` gives
         "From latents to outputs: queries, decoder, `forward`"
-        if not callable(decode): raise TypeError(f"decode is a {type(decode).__name__}: must be a function from queries to results")
+        if not callable(decode):
+            raise TypeError(f"decode is a {type(decode).__name__}: must be a function from queries to results")
         return self(decode(self.queries(tokens, at, **kwargs)), at, **kwargs)
 
 # %% ../nbs/10_outputs.ipynb #5d19ddea
@@ -59,7 +62,8 @@ def rows_at(
 )->Tensor: # (1 or B, n, Q)
     "The queries that are wanted; raises TypeError or ValueError for what is no index of theirs"
     if at is None: return q
-    if not isinstance(q, Tensor): raise TypeError(f"q is a {type(q).__name__}: must be a tensor of queries (1 or B, O, Q)")
+    if not isinstance(q, Tensor):
+        raise TypeError(f"q is a {type(q).__name__}: must be a tensor of queries (1 or B, O, Q)")
     if not isinstance(at, Tensor): raise TypeError(f"at is a {type(at).__name__}: must be a tensor of indices (n,)")
     if at.ndim != 1 or at.is_floating_point() or at.is_complex() or at.dtype==torch.bool:
         raise ValueError(f"at is {at.dtype} {tuple(at.shape)}, must be a tensor of indices (n,), such as torch.int64")
@@ -76,7 +80,8 @@ def check_rows(
     "Raises TypeError or ValueError unless `y` is (B, n, d)"
     check_float(y, 'y')
     if y.ndim != 3 or n is not None and y.shape[1] != n or d is not None and y.shape[2] != d:
-        raise ValueError(f"y is {tuple(y.shape)}, must be (B, {'O' if n is None else n}, {'Q' if d is None else d}): the decoder's results")
+        raise ValueError(f"y is {tuple(y.shape)}, must be (B, {'O' if n is None else n}, {'Q' if d is None else d}): "
+            "the decoder's results")
 
 # %% ../nbs/10_outputs.ipynb #1db54f58
 class VectorOutput(OutputAdapter):
@@ -98,10 +103,13 @@ class VectorOutput(OutputAdapter):
         input:InputAdapter, # of the model, not needed
         d_latent:int, # D, channels of the model's latents
     )->None:
-        "Makes the query as wide as a latent, unless it has a width; raises ValueError where it was bound to another width"
+        """Makes the query as wide as a latent, unless it has a width
+
+        Raises ValueError where it was bound to another width."""
         if self.query is None: self.d_query,self.query = d_latent,LearnedPosition((1,), d_latent, self.std)
         elif self.from_model and self.d_query != d_latent:
-            raise ValueError(f"d_query={self.d_query}: this {type(self).__name__} is bound to a model of d_latent={self.d_query} already, not {d_latent}: make a new one")
+            raise ValueError(f"d_query={self.d_query}: this {type(self).__name__} is bound to a model of "
+                f"d_latent={self.d_query} already, not {d_latent}: make a new one")
 
     def queries(self,
         tokens:Tokens|None=None, # not needed
@@ -109,7 +117,8 @@ class VectorOutput(OutputAdapter):
     )->Tensor: # (1, 1, Q)
         "The one query; raises ValueError before a model has bound it, or for another index than 0"
         if self.query is None:
-            raise ValueError(f"d_query=None: {type(self).__name__} takes its width from the model that binds it, PerceiverIO(input, output): give d_query to use it alone")
+            raise ValueError(f"d_query=None: {type(self).__name__} takes its width from the model that binds it, "
+                "PerceiverIO(input, output): give d_query to use it alone")
         return rows_at(self.query.table[None], at)
 
     def forward(self,
@@ -122,7 +131,9 @@ class VectorOutput(OutputAdapter):
 
 # %% ../nbs/10_outputs.ipynb #bb772391
 class ClassOutput(VectorOutput):
-    "Logits of `n_classes` classes, or of labels that can hold together. Source: Perceiver IO, its experiments on ImageNet and their appendix"
+    """Logits of `n_classes` classes, or of labels that can hold together
+
+    Source: Perceiver IO, its experiments on ImageNet and their appendix."""
     def __init__(self,
         n_classes:int, # classes, or labels
         d_query:int|None=None, # Q, channels of the query; None: as many as a latent of the model that binds it
@@ -139,11 +150,14 @@ def unpatchify(
 )->Tensor: # (B, C, g_1*p_1, ..., g_d*p_d) channels first
     """Patches put together to a grid again
 
-    Raises ValueError when the channels are no whole number of patches, or `y` has other axes. Source: Perceiver IO, appendix (multimodal autoencoding)."""
+    Raises ValueError when the channels are no whole number of patches, or `y` has other axes. Source: Perceiver IO,
+    appendix (multimodal autoencoding)."""
     patch = check_size(patch, name='patch')
     d,n = len(patch),math.prod(patch)
-    if not isinstance(y, Tensor) or y.ndim != d+2: raise ValueError(f"y must be a tensor with {d+2} axes, (B, a grid of {d} axes, channels), for patch={patch}")
-    if y.shape[-1] % n: raise ValueError(f"patch={patch} has {n} elements, which must divide the {y.shape[-1]} channels")
+    if not isinstance(y, Tensor) or y.ndim != d+2:
+        raise ValueError(f"y must be a tensor with {d+2} axes, (B, a grid of {d} axes, channels), for patch={patch}")
+    if y.shape[-1] % n:
+        raise ValueError(f"patch={patch} has {n} elements, which must divide the {y.shape[-1]} channels")
     B,grid,C = y.shape[0],y.shape[1:-1],y.shape[-1]//n
     y = y.reshape(B, *grid, *patch, C)
     order = (o for i in range(d) for o in (1+i,1+d+i))
@@ -151,7 +165,9 @@ def unpatchify(
 
 # %% ../nbs/10_outputs.ipynb #b1730363
 class GridOutput(OutputAdapter):
-    "A grid of any number of axes, a query for each element or patch. Source: Perceiver IO, section 3.2 and appendix (flow, multimodal autoencoding)"
+    """A grid of any number of axes, a query for each element or patch
+
+    Source: Perceiver IO, section 3.2 and appendix (flow, multimodal autoencoding)."""
     def __init__(self,
         size:tuple[int, ...], # (d,) elements on each axis
         n_ch:int=3, # channels of an element
@@ -160,7 +176,7 @@ class GridOutput(OutputAdapter):
         max_res:tuple[float, ...]|None=None, # (d,) twice the top frequency; None: queries on each axis
         position:nn.Module|None=None, # module with `d_out` and `axes(grid)`; None: Fourier features
     )->None:
-        "Raises TypeError or ValueError, naming the argument, for a size or patch that is none, or a patch that does not divide the size"
+        "Raises TypeError or ValueError, naming the argument, for no size or patch, or a patch that doesn't divide it"
         super().__init__()
         size = check_size(size)
         check_int(1, MAX_COUNT, n_ch=n_ch)
@@ -171,7 +187,9 @@ class GridOutput(OutputAdapter):
         self.max_res = check_max_res(self.grid_of() if max_res is None else max_res, len(size))
         if position is None: self.position = FourierPosition(n_bands, self.max_res)
         self.d_query,self.d_out = self.position.d_out,n_ch*math.prod(patch) # Q, and the channels of a whole patch
-        if not self.d_query: raise ValueError("position=NoPosition() gives queries without channels: a query must say which output is wanted")
+        if not self.d_query:
+            raise ValueError("position=NoPosition() gives queries without channels: "
+                "a query must say which output is wanted")
         self.position.axes(self.grid_of())
 
     def grid_of(self,
@@ -187,7 +205,9 @@ class GridOutput(OutputAdapter):
         at:Tensor|None=None, # (n,) indices of queries, the last axis varying fastest; None: all
         size:tuple[int, ...]|None=None, # (d,) another size of the output; None: `self.size`
     )->Tensor: # (1, O, Q)
-        "Every element's position; raises ValueError for a size that doesn't fit, or one that learned positions are not for"
+        """Every element's position
+
+        Raises ValueError for a size that doesn't fit, or one that learned positions are not for."""
         axes = self.position.axes(self.grid_of(size))
         return rows_at(Tokens(axes[0][None,:,:0], axes).position()[None], at)
 
@@ -203,7 +223,9 @@ class GridOutput(OutputAdapter):
 
 # %% ../nbs/10_outputs.ipynb #a326695c
 class ImageOutput(GridOutput):
-    "Images (B, n_ch, height, width), a query a pixel unless `patch` says otherwise. Source: Perceiver IO, its experiments on optical flow"
+    """Images (B, n_ch, height, width), a query a pixel unless `patch` says otherwise
+
+    Source: Perceiver IO, its experiments on optical flow."""
     @delegates(GridOutput.__init__)
     def __init__(self,
         size:tuple[int, int], # height and width
@@ -214,7 +236,9 @@ class ImageOutput(GridOutput):
 
 # %% ../nbs/10_outputs.ipynb #a4984a9c
 class VideoOutput(GridOutput):
-    "Videos (B, n_ch, frames, height, width), a query a space-time patch. Source: Perceiver IO, its multimodal autoencoding and the appendix on it"
+    """Videos (B, n_ch, frames, height, width), a query a space-time patch
+
+    Source: Perceiver IO, its multimodal autoencoding and the appendix on it."""
     @delegates(GridOutput.__init__)
     def __init__(self,
         size:tuple[int, int, int], # frames, height and width
@@ -226,10 +250,12 @@ class VideoOutput(GridOutput):
 
 # %% ../nbs/10_outputs.ipynb #4b3ee0a6
 class TokenwiseOutput(OutputAdapter):
-    "`d_out` values for each token; the tokens are the queries. Source: Perceiver IO, section 3.2 and its experiments on optical flow"
+    """`d_out` values for each token; the tokens are the queries
+
+    Source: Perceiver IO, section 3.2 and its experiments on optical flow."""
     def __init__(self,
         d_out:int, # values to predict for each
-        d_query:int|None=None, # Q, channels of the tokens; None: as many as the input adapter of the model that binds it gives
+        d_query:int|None=None, # Q, channels of the tokens; None: as many as the binding model's input adapter gives
     )->None:
         super().__init__()
         check_int(1, MAX_COUNT, d_out=d_out)
@@ -243,13 +269,16 @@ class TokenwiseOutput(OutputAdapter):
         "Takes the width of the tokens; raises ValueError where it has another"
         d_query = getattr(input, 'd_out', None)
         if self.d_query is None: self.d_query = d_query
-        elif d_query is not None and self.d_query != d_query: raise ValueError(f"d_query={self.d_query}: the tokens of {type(input).__name__} have {d_query} channels")
+        elif d_query is not None and self.d_query != d_query:
+            raise ValueError(f"d_query={self.d_query}: the tokens of {type(input).__name__} have {d_query} channels")
 
     def queries(self,
         tokens:Tokens, # what the input adapter gave
         at:Tensor|None=None, # (n,) indices of tokens; None: all
     )->Tensor: # (B, M, Q)
         "The tokens; raises ValueError without them"
-        if tokens is None: raise ValueError("tokens=None: the tokens are the queries here, so they must be given: tokens=model.input(*xb)")
+        if tokens is None:
+            raise ValueError("tokens=None: the tokens are the queries here, so they must be given: "
+                "tokens=model.input(*xb)")
         check_is_tokens(tokens)
         return rows_at(tokens.array(), at)

@@ -45,7 +45,8 @@ class PerceiverDecoder(nn.Module):
         if chunk is not None: check_int(1, MAX_COUNT, chunk=chunk)
         for name,o,d in (('queries',queries,self.d_query), ('latents',latents,self.d_latent)):
             check_float(o, name)
-            if o.ndim != 3 or o.shape[-1] != d: raise ValueError(f"{name} is {tuple(o.shape)}, must be (B, …, {d}): {d} channels last")
+            if o.ndim != 3 or o.shape[-1] != d:
+                raise ValueError(f"{name} is {tuple(o.shape)}, must be (B, …, {d}): {d} channels last")
         queries = queries.to(latents.dtype)
         if chunk is None or queries.shape[1] <= chunk: return self.project(self.cross(queries, latents, mask))
         return torch.cat([self.project(self.cross(q, latents, mask)) for q in queries.split(chunk, 1)], 1)
@@ -75,7 +76,8 @@ class PerceiverIO(PerceiverModel):
         "Raises TypeError for adapters that are none, and whatever encoder and decoder refuse"
         super().__init__()
         if not isinstance(input, nn.Module) or not isinstance(getattr(input, 'd_out', None), int):
-            raise TypeError(f"input is a {type(input).__name__}: must be an InputAdapter, a module with `d_out` whose forward gives Tokens")
+            raise TypeError(f"input is a {type(input).__name__}: "
+                "must be an InputAdapter, a module with `d_out` whose forward gives Tokens")
         store_attr('n_cross,n_decoder_heads,d_decoder_qk,d_decoder_v,decoder_widening,decoder_residual,dropout,fast')
         self.input = input
         self.encoder = PerceiverEncoder(input.d_out, n_cross=n_cross, dropout=dropout, fast=fast, **kwargs)
@@ -84,9 +86,12 @@ class PerceiverIO(PerceiverModel):
     def reset_head(self,
         output:OutputAdapter|int, # the new output adapter; a number of classes stands for `ClassOutput`
     )->'PerceiverIO': # itself
-        "Another task on the same encoder: a new output adapter and an untrained last layer; the decoder's cross-attention stays if the width allows it"
+        """Another task on the same encoder: a new output adapter and an untrained last layer
+
+        The decoder's cross-attention stays if the width allows it."""
         if isinstance(output, int): output = ClassOutput(output)
-        if not isinstance(output, OutputAdapter): raise TypeError(f"output is a {type(output).__name__}: must be an OutputAdapter, or a number of classes")
+        if not isinstance(output, OutputAdapter):
+            raise TypeError(f"output is a {type(output).__name__}: must be an OutputAdapter, or a number of classes")
         D = self.encoder.d_latent
         output.bind(self.input, D)
         check_int(1, 1024, decoder_widening=self.decoder_widening)

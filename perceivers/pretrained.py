@@ -21,8 +21,8 @@ from .multimodal import MultimodalInput, MultimodalOutput, VectorInput
 from .outputs import ClassOutput, VectorOutput, VideoOutput
 from .perceiver_io import PerceiverIO
 from .position import Tokens, check_size
-from .presets import (OpenFourierPosition, create_model, language_perceiver, list_models, optical_flow_perceiver,
-    vision_perceiver_conv, vision_perceiver_fourier, vision_perceiver_learned)
+from .presets import (OpenFourierPosition, create_model, language_perceiver, list_models,
+    optical_flow_perceiver, vision_perceiver_conv, vision_perceiver_fourier, vision_perceiver_learned)
 from .stems import ConvStem, PointStem
 from .text import TextInput, TextOutput
 

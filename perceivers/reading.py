@@ -13,7 +13,8 @@ from fastcore.basics import patch
 from fastai.learner import Learner
 from fastai.callback.progress import ProgressCallback # gives Learner.no_bar # chkstyle: ignore
 from .inputs import read_batch
-from .interpret import AttentionMaps, attention_rollout, draw_attention, evaluating, one_item, panel_titles, panels, perceiver_in
+from .interpret import AttentionMaps, attention_rollout, draw_attention, evaluating, one_item
+from .interpret import panel_titles, panels, perceiver_in
 from .multimodal import MultimodalInput
 from .sets import SetInput
 from .text import TextInput, decode_text, specials
@@ -25,9 +26,12 @@ def decoder_weights(
     *xb:Tensor, # (B, ...) what the model takes
     **kwargs, # handed on to the model, such as `mask=` or `at=`
 )->Tensor: # (B, H, O, N) float32; each row adds up to one
-    "The attention weights of output queries over the latents; raises TypeError for a model without a decoder. Source: Perceiver IO, section 3.1"
+    """The attention weights of output queries over the latents
+
+    Raises TypeError for a model without a decoder. Source: Perceiver IO, section 3.1."""
     core = perceiver_in(model)
-    if not hasattr(core, 'decoder'): raise TypeError(f"{type(core).__name__} has no decoder: its head reads all latents alike")
+    if not hasattr(core, 'decoder'):
+        raise TypeError(f"{type(core).__name__} has no decoder: its head reads all latents alike")
     with evaluating(model), AttentionMaps(core.decoder) as maps: model(*xb, **kwargs)
     return torch.cat(maps, 2)
 
@@ -68,7 +72,9 @@ def plot_text_attention(
     titles:list[str]|None=None, # (N,) one for each row
     title:str|None=None, # above all
 )->None:
-    "Draws attention weights over a text: a row for each latent or query, darker where it attends; each row has its own scale"
+    """Draws attention weights over a text: a row for each latent or query, darker where it attends
+
+    Each row has its own scale."""
     maps = _relative(maps[:n])
     fig,ax = plt.subplots(figsize=(min(.16*len(signs)+1.5, 12), .2*len(maps)+.8), layout='constrained')
     ax.imshow(maps, cmap='Reds', vmin=0, vmax=1, aspect='auto', interpolation='nearest')
@@ -102,7 +108,9 @@ def plot_point_attention(
 # %% ../nbs/25_reading.ipynb #99f3c176
 @draw_attention.register
 def _draw_set(adapter:SetInput, xs, maps, n=16, titles=None, title=None):
-    if adapter.d_position < 2: raise TypeError(f"d_position={adapter.d_position}: must be at least 2, the row and column of a point in the picture")
+    if adapter.d_position < 2:
+        raise TypeError(f"d_position={adapter.d_position}: must be at least 2, "
+                        "the row and column of a point in the picture")
     plot_point_attention(xs[0][:,:adapter.d_position], maps, n, titles, title)
 
 # %% ../nbs/25_reading.ipynb #fd4ea81d
@@ -123,7 +131,8 @@ def _draw_several(adapter:MultimodalInput, xs, maps, n=16, titles=None, title=No
     with evaluating(adapter): tokens = read_batch(adapter, tuple(x[None] for x in xs)).named
     data,_ = adapter.deal(_without_masks(xs), None)
     for (name,x),w in zip(data.items(), maps.split([t.array().shape[1] for t in tokens.values()], -1)):
-        draw_attention(adapter.adapters[name], x, w, n, titles, f"{title or ''} {name}: {w[:n].sum(-1).mean():.0%} of the weight")
+        share = w[:n].sum(-1).mean()
+        draw_attention(adapter.adapters[name], x, w, n, titles, f"{title or ''} {name}: {share:.0%} of the weight")
 
 # %% ../nbs/25_reading.ipynb #fdb5c514
 def _rows(R, at):

@@ -19,22 +19,26 @@ from PIL import Image, ImageOps
 from fastcore.basics import patch
 from fastcore.script import call_parse, parse_cli
 from .checkpoint import load_checkpoint, save_checkpoint
-from .data import ImageTensors, cifar100_dls, cifar10_dls, digits_dls, folder_dls, image_tensor, imagenette_dls, mnist_dls
+from .data import ImageTensors, cifar100_dls, cifar10_dls, digits_dls, folder_dls, image_tensor
+from .data import imagenette_dls, mnist_dls
 from .encoder import scales
 from .inputs import ImageInput
-from fastai.vision.all import Callback, ClassificationInterpretation, CrossEntropyLossFlat, Flip, LabelSmoothingCrossEntropyFlat, accuracy, set_seed
+from fastai.vision.all import Callback, ClassificationInterpretation, CrossEntropyLossFlat, Flip
+from fastai.vision.all import LabelSmoothingCrossEntropyFlat, accuracy, set_seed
 import perceivers.interpret # gives Learner.show_attention # chkstyle: ignore
 from .learner import perceiver_learner
 from .perceiver import Perceiver
 
 # %% ../nbs/26_runs.ipynb #3429af0b
-_sizes = 'n_latents','d_latent','n_blocks','n_layers' # what a recipe says of the encoder; the rest is the same in `tiny` and `small`
+# What a recipe says of the encoder; the rest is the same in `tiny` and `small`
+_sizes = 'n_latents','d_latent','n_blocks','n_layers'
 _training = dict(n_bands=8, patch=1, shift=0, flip=False, smooth=0., bs=64, lr=4e-3, epochs=16)
 _tiny,_small = ({k:scales[o][k] for k in _sizes} | _training for o in ('tiny','small'))
 _photos = {**_small, 'n_bands':16, 'flip':True, 'smooth':0.1, 'lr':3e-3}
 recipes = {
     'digits':  dict(standard={**_tiny, 'n_bands':4, 'epochs':40}),
-    'mnist':   dict(standard={**_tiny, 'shift':1}, long={**_tiny, 'n_latents':32, 'shift':2, 'smooth':0.1, 'epochs':60}),
+    'mnist':   dict(standard={**_tiny, 'shift':1},
+                    long={**_tiny, 'n_latents':32, 'shift':2, 'smooth':0.1, 'epochs':60}),
     'cifar10': dict(standard={**_photos, 'shift':4, 'epochs':8}),
     'folder':  dict(standard={**_photos, 'patch':2, 'epochs':10}),
 }
@@ -53,8 +57,10 @@ def recipe(
 
 # %% ../nbs/26_runs.ipynb #2f226b3e
 def _make_dls(data, r):
-    makers = dict(digits=digits_dls, mnist=mnist_dls, cifar10=cifar10_dls, cifar100=cifar100_dls, imagenette=imagenette_dls)
-    if data not in makers and not Path(data).is_dir(): raise ValueError(f"--data {data} is neither a folder nor one of auto, {', '.join(makers)}")
+    makers = dict(digits=digits_dls, mnist=mnist_dls, cifar10=cifar10_dls, cifar100=cifar100_dls,
+                  imagenette=imagenette_dls)
+    if data not in makers and not Path(data).is_dir():
+        raise ValueError(f"--data {data} is neither a folder nor one of auto, {', '.join(makers)}")
     tfms = dict(batch_tfms=[Flip()] if r['flip'] else None)
     if data in ('digits','mnist','cifar10','cifar100'): tfms['shift'] = r['shift']
     return makers[data](bs=r['bs'], **tfms) if data in makers else folder_dls(data, bs=r['bs'], **tfms)
@@ -137,8 +143,9 @@ def before_fit(self:WriteMetrics)->None:
 def after_epoch(self:WriteMetrics)->None:
     "The table so far, with the seconds since the start"
     self.rows.append([self.epoch, *self.recorder.values[-1], round(time.time()-self.t0)])
+    head = ['epoch','train_loss','valid_loss','accuracy','seconds']
     def write(p):
-        with p.open('w', newline='') as f: csv.writer(f).writerows([['epoch','train_loss','valid_loss','accuracy','seconds'], *self.rows])
+        with p.open('w', newline='') as f: csv.writer(f).writerows([head, *self.rows])
     write_whole(self.path, write)
 
 # %% ../nbs/26_runs.ipynb #2ba105b1
@@ -216,19 +223,22 @@ def perceivers_train(
     no_test:bool=False, # leave the test set unread, as while tuning
 )->None:
     "Trains a Perceiver on images and leaves weights, settings, metrics and pictures in a folder"
-    given = dict(name=recipe, epochs=epochs, n_latents=n_latents, d_latent=d_latent, n_blocks=n_blocks, n_layers=n_layers, n_bands=n_bands,
-                 patch=patch, shift=shift, lr=lr, bs=bs)
+    given = dict(name=recipe, epochs=epochs, n_latents=n_latents, d_latent=d_latent, n_blocks=n_blocks,
+                 n_layers=n_layers, n_bands=n_bands, patch=patch, shift=shift, lr=lr, bs=bs)
     _or_exit(lambda: _train(data, given, seed, device, out, no_test))
 
 # %% ../nbs/26_runs.ipynb #de8cfd61
 def _check_values(given):
     for k,v in given.items():
-        if isinstance(v, (int,float)) and (v < 0 or v==0 and k!='shift'): raise ValueError(f"--{k} {v}: must be above 0")
+        if isinstance(v, (int,float)) and (v < 0 or v==0 and k!='shift'):
+            raise ValueError(f"--{k} {v}: must be above 0")
 
 # %% ../nbs/26_runs.ipynb #31712187
 def _check_device(device):
-    if device and device.split(':')[0] not in ('cpu','cuda','mps'): raise ValueError(f"--device {device}: must be cpu, cuda, cuda:N or mps")
-    if device and device.startswith('cuda') and not torch.cuda.is_available(): raise ValueError(f"--device {device}: there is no CUDA device here")
+    if device and device.split(':')[0] not in ('cpu','cuda','mps'):
+        raise ValueError(f"--device {device}: must be cpu, cuda, cuda:N or mps")
+    if device and device.startswith('cuda') and not torch.cuda.is_available():
+        raise ValueError(f"--device {device}: there is no CUDA device here")
 
 # %% ../nbs/26_runs.ipynb #45fd5d96
 def _run_folder(out, name, seed):
@@ -256,7 +266,8 @@ def _train(data, given, seed, device, out, no_test):
     name,r,dls = load_data(data, **given)
     if device: dls.to(torch.device(device))
     out = _run_folder(out, name, seed)
-    print(f"{name}: {len(dls.train_ds):,} images to train, {len(dls.valid_ds):,} to check; {r['epochs']} epochs on {dls.device}, {torch.get_num_threads()} threads; into {out}")
+    print(f"{name}: {len(dls.train_ds):,} images to train, {len(dls.valid_ds):,} to check; {r['epochs']} epochs "
+          f"on {dls.device}, {torch.get_num_threads()} threads; into {out}")
     learn = _fit_and_save(name, r, dls, seed, out)
     if no_test: return
     with learn.no_bar(): print(f"test accuracy {learn.validate(dl=dls.test)[1]:.4f}")
@@ -329,7 +340,9 @@ def prepare_image(
     n_ch:int, # channels that the model takes
     ink:float=20/28, # share of the square that ink takes in the training pictures, where these have one channel
 )->tuple[Tensor, list[str]]: # (n_ch, H, W) uint8, and what was done
-    "An image file as a model takes it. Raises ValueError for what cannot be read, FileNotFoundError for what is not there"
+    """An image file as a model takes it
+
+    Raises ValueError for what cannot be read, FileNotFoundError for what is not there."""
     done = []
     im = _on_paper(_read_image(path), done)
     if n_ch==1: im = _as_ink(im, size, done, ink)
@@ -338,7 +351,8 @@ def prepare_image(
 
 # %% ../nbs/26_runs.ipynb #a39397a1
 def _load_run(run):
-    if not (run/'run.json').is_file(): raise FileNotFoundError(f"{run/'run.json'}: there is no such file, so {run} is not the folder of a run")
+    if not (run/'run.json').is_file():
+        raise FileNotFoundError(f"{run/'run.json'}: there is no such file, so {run} is not the folder of a run")
     return json.loads((run/'run.json').read_text(encoding='utf-8')),load_checkpoint(run)
 
 # %% ../nbs/26_runs.ipynb #531d16af
@@ -346,7 +360,9 @@ def predict_image(
     run:str|Path, # folder of a run
     path:str|Path, # an image file
 )->tuple[dict, list[str]]: # probability by class, likeliest first; and what was done to the image
-    "The classes of an image by a saved run; raises ValueError or FileNotFoundError, naming the file, for what cannot be read"
+    """The classes of an image by a saved run
+
+    Raises ValueError or FileNotFoundError, naming the file, for what cannot be read."""
     settings,model = _load_run(Path(run))
     img,done = prepare_image(path, model.input.size, model.input.n_ch, settings.get('ink', 20/28))
     mean,std = (torch.tensor(settings[k]).view(-1,1,1) for k in ('mean','std'))

@@ -20,8 +20,8 @@ def pad_sets(
 )->tuple[Tensor, Tensor]: # x (B, M, C), zeros where nothing is, and mask (B, M) bool, True where a row is real
     """Sets of different sizes as one batch
 
-    Raises TypeError for what is no list of tensors or arrays; ValueError for an empty list, sets of another width or
-    type, or one with more than `length` rows."""
+    Raises TypeError for what is no list of tensors or arrays; ValueError for none, sets of another width or type, or
+    one with more than `length` rows."""
     if isinstance(sets, (str,bytes,Mapping)) or not isinstance(sets, Iterable):
         raise TypeError(f"sets is a {type(sets).__name__}: must be a list of tensors or arrays (n, C)")
     rows = []
@@ -35,8 +35,9 @@ def pad_sets(
     for i,o in enumerate(rows):
         if o.ndim != 2 or o.shape[1:] != first.shape[1:]:
             raise ValueError(f"sets[{i}] is {tuple(o.shape)}, sets[0] is {tuple(first.shape)}: "
-                             "all must be (n, C) with the same C")
-        if o.dtype != first.dtype: raise ValueError(f"sets[{i}] is {o.dtype}, sets[0] {first.dtype}: must be the same")
+                "all must be (n, C) with the same C")
+        if o.dtype != first.dtype:
+            raise ValueError(f"sets[{i}] is {o.dtype}, sets[0] is {first.dtype}: all must be of one type")
     most = max(o.shape[0] for o in rows)
     if length is None: length = most
     check_int(0, MAX_COUNT, length=length)
@@ -55,9 +56,9 @@ class SetInput(InputAdapter):
         n_ch:int, # channels of an element, its position's among them
         d_position:int=0, # how many of them, the first, are a position in [-1, 1]
         n_bands:int=64, # frequencies of the Fourier features on each axis of a position
-        max_res:tuple[float, ...]|None=None, # (d_position,) twice the top frequency; None: 2,240 on each axis
+        max_res:tuple[float, ...]|None=None, # (d_position,) twice the top frequency; None: 2,240 each, for ModelNet40
     )->None:
-        "Raises TypeError or ValueError, naming the argument, for counts that don't fit, or `max_res` without position"
+        "Raises TypeError or ValueError, naming the argument, for counts that don't fit, or `max_res` with no position"
         super().__init__()
         check_int(1, MAX_COUNT, n_ch=n_ch, n_bands=n_bands)
         check_int(0, n_ch, d_position=d_position)
@@ -71,7 +72,7 @@ class SetInput(InputAdapter):
     def forward(self,
         x:Tensor, # (B, M, n_ch), a position in any floating type; its digits count
         mask:Tensor|None=None, # (B, M) bool, True where a row is real
-    )->Tokens: # content (B, M, d_out): features, then the encoded position, in float32 or better; mask
+    )->Tokens: # content (B, M, d_out): features, then the encoded position if any, in float32 or better; mask
         "Elements as tokens; raises TypeError or ValueError for another width or type"
         check_float(x, 'input')
         if x.ndim != 3 or x.shape[-1] != self.n_ch:

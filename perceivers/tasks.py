@@ -19,7 +19,7 @@ from .text import encode_text, decode_text, specials
 from .flow import end_point_error, flow_image, warp
 from .data import SplitDataLoaders, arrays_dls, cifar10_dls, data_roots, digits_dls, find_data, mnist_dls
 import matplotlib.pyplot as plt
-from fastai.vision.all import CrossEntropyLossFlat, ItemTransform, Path, TensorBase
+from fastai.vision.all import CrossEntropyLossFlat, ItemTransform, Path
 
 # %% ../nbs/28_tasks.ipynb #bd3698c7
 def written_dls()->SplitDataLoaders: # of images, see `mnist_dls`
@@ -58,14 +58,17 @@ def halves_dls(
 )->SplitDataLoaders: # upper halves (B, 1, H/2, W), lower halves likewise, from 0 to 1
     "MNIST's digits cut in two, or scikit-learn's where MNIST is not at hand"
     dls = written_dls()
-    return arrays_dls(_halves(dls.train_ds, n), _halves(dls.valid_ds, n), lambda: _halves(dls.test.dataset, n), bs=bs, show=show_halves, loss_func=nn.MSELoss(), **kwargs)
+    return arrays_dls(_halves(dls.train_ds, n), _halves(dls.valid_ds, n), lambda: _halves(dls.test.dataset, n),
+                      bs=bs, show=show_halves, loss_func=nn.MSELoss(), **kwargs)
 
 # %% ../nbs/28_tasks.ipynb #f9da41df
 def _generator(seed): return None if seed is None else torch.Generator().manual_seed(seed)
 
 # %% ../nbs/28_tasks.ipynb #57facb75
 class HideBytes(ItemTransform):
-    "Hides some symbols of a batch of texts: (ids,) becomes (what is seen, what was hidden or -100). Source: Perceiver IO, section 4.1 and appendix on language"
+    """Hides some symbols of a batch of texts: (ids,) becomes (what is seen, what was hidden or -100)
+
+    Source: Perceiver IO, section 4.1 and appendix on language."""
     def __init__(self,
         share:float=0.15, # probability with which each is hidden
         seed:int|None=None, # of a generator of its own; None: PyTorch's
@@ -97,7 +100,8 @@ def _windows(ids, length): return ids[:len(ids)//length*length].view(-1, length)
 # %% ../nbs/28_tasks.ipynb #593c561a
 def _spell(ids):
     "Symbols as text in one line, with ▯ for what is hidden"
-    return ''.join('▯' if i==specials['mask'] else decode_text(torch.tensor([i])) for i in ids.tolist()).replace('\n', '⏎')
+    signs = ('▯' if i==specials['mask'] else decode_text(torch.tensor([i])) for i in ids.tolist())
+    return ''.join(signs).replace('\n', '⏎')
 
 # %% ../nbs/28_tasks.ipynb #afe80fc3
 def show_text(
@@ -121,13 +125,17 @@ def text_dls(
     share:float=0.15, # of symbols that are hidden
     **kwargs, # for `arrays_dls`
 )->SplitDataLoaders: # what is seen (B, length), what was hidden or -100 (B, length)
-    "Windows of a text with hidden symbols; the last tenth is the test set, the tenth before it the validation set. Raises ValueError for a text that is too short"
+    """Windows of a text with hidden symbols; the last tenth is the test set, the tenth before it the validation set
+
+    Raises ValueError for a text that is too short."""
     ids = encode_text(example_text() if text is None else text)
-    if len(ids) < 30*length: raise ValueError(f"the text has {len(ids)} bytes, for length={length} it needs {30*length}")
+    if len(ids) < 30*length:
+        raise ValueError(f"the text has {len(ids)} bytes, for length={length} it needs {30*length}")
     train,valid,test = _three_sets(ids)
     def hidden(o): return HideBytes(share, seed=0)((_windows(o, length),))
     half = torch.cat([_windows(train, length), _windows(train[length//2:], length)])
-    return arrays_dls((half,), hidden(valid), lambda: hidden(test), bs=bs, tfm=HideBytes(share), show=show_text, loss_func=CrossEntropyLossFlat(ignore_index=-100), **kwargs)
+    return arrays_dls((half,), hidden(valid), lambda: hidden(test), bs=bs, tfm=HideBytes(share), show=show_text,
+                      loss_func=CrossEntropyLossFlat(ignore_index=-100), **kwargs)
 
 # %% ../nbs/28_tasks.ipynb #2490c353
 def hidden_accuracy(
@@ -141,7 +149,8 @@ def hidden_accuracy(
 # %% ../nbs/28_tasks.ipynb #a3873780
 def _waves(d_out, width):
     "Cosines, then sines, of `d_out` frequencies under a Hann window: (2*d_out, width)"
-    angle = torch.pi*torch.logspace(-1.7, 0, d_out)[:,None]*torch.arange(width)     # from 1/50 of the highest frequency to all of it
+    # From 1/50 of the highest frequency to all of it
+    angle = torch.pi*torch.logspace(-1.7, 0, d_out)[:,None]*torch.arange(width)
     return torch.cat([angle.cos(), angle.sin()])*torch.hann_window(width)
 
 # %% ../nbs/28_tasks.ipynb #b3bfbb7b
@@ -174,7 +183,9 @@ def read_wav(
     "The samples of a WAV file. Raises ValueError, naming it, for a file that is none, or has other samples"
     try:
         with wave.open(str(path)) as f:
-            if (f.getsampwidth(), f.getnchannels()) != (2,1): raise ValueError(f"{path} has {f.getnchannels()} channels of {8*f.getsampwidth()} bits, must have one of 16")
+            if (f.getsampwidth(), f.getnchannels()) != (2,1):
+                raise ValueError(f"{path} has {f.getnchannels()} channels of {8*f.getsampwidth()} bits, "
+                                 "must have one of 16")
             raw = f.readframes(f.getnframes())
     except (wave.Error, EOFError) as e: raise ValueError(f"{path} cannot be read as a WAV file: {e}") from e
     return torch.frombuffer(bytearray(raw), dtype=torch.int16)/32768
@@ -211,7 +222,7 @@ def _recordings(folder, length):
 # %% ../nbs/28_tasks.ipynb #8d4f5102
 def spoken_digits(
     length:int=8000, # samples kept of each recording
-)->tuple[Tensor, Tensor, Tensor]: # sounds (n, 1, length) of about unit loudness, digits (n,), indices of the recordings (n,)
+)->tuple[Tensor, Tensor, Tensor]: # sounds (n, 1, length) of about unit loudness, digits (n,), recordings' indices (n,)
     "The free spoken digits if they are at hand, else ten kinds of whistles"
     try: folder = find_data({'free-spoken-digit-dataset':'free-spoken-digit-dataset.tgz'}, _not_fetched)/'recordings'
     except FileNotFoundError: return _whistles(length)
@@ -264,7 +275,8 @@ def spoken_dls(
     "Spoken digits; recordings 0 to 4 of each speaker and digit are the test set, 5 to 9 the validation set"
     x,y,k = spoken_digits(length)
     def between(lo, hi): return x[(k>=lo)&(k<hi)],y[(k>=lo)&(k<hi)]
-    return arrays_dls(between(10,1000), between(5,10), lambda: between(0,5), bs=bs, tfm=ShiftSound(), show=show_sounds, loss_func=CrossEntropyLossFlat(), **kwargs)
+    return arrays_dls(between(10,1000), between(5,10), lambda: between(0,5), bs=bs, tfm=ShiftSound(),
+                      show=show_sounds, loss_func=CrossEntropyLossFlat(), **kwargs)
 
 # %% ../nbs/28_tasks.ipynb #89b128d4
 def ink_points(
@@ -317,7 +329,8 @@ def points_dls(
     "Written digits as points; MNIST's, or scikit-learn's where MNIST is not at hand"
     dls = written_dls()
     def points(ds, seed): return ink_points(ds.x, n, seed),ds.y
-    return arrays_dls(points(dls.train_ds, 0), points(dls.valid_ds, 1), lambda: points(dls.test.dataset, 2), bs=bs, tfm=ShiftPoints(), show=show_points, loss_func=CrossEntropyLossFlat(), **kwargs)
+    return arrays_dls(points(dls.train_ds, 0), points(dls.valid_ds, 1), lambda: points(dls.test.dataset, 2), bs=bs,
+                      tfm=ShiftPoints(), show=show_points, loss_func=CrossEntropyLossFlat(), **kwargs)
 
 # %% ../nbs/28_tasks.ipynb #bd49b1b3
 class Spoil(ItemTransform):
@@ -352,7 +365,7 @@ def _covered(self:Spoil, img):
 
 # %% ../nbs/28_tasks.ipynb #ae14ee81
 def _pairs(sounds, keep, ds, repeat, seed):
-    "Recordings `keep` (n,) `repeat` times, each with a written digit of `ds` of the same value: sounds, pictures, digits"
+    "Recordings `keep` (n,) `repeat` times, each with a written digit of `ds` of its value: sounds, pictures, digits"
     x,y = (o[keep.repeat(repeat)] for o in sounds)
     g = torch.Generator().manual_seed(seed)
     pick = [(ds.y==c).nonzero()[:,0] for c in range(10)]
@@ -413,7 +426,8 @@ def _motion(self:Move, x):
     "A motion (B, H, W, 2) for each picture: turned and made larger about its middle, and shifted"
     B,_,H,W = x.shape
     def u(most, *size): return ((torch.rand(B, *size, generator=self.rng)*2-1)*most).to(x.device)
-    ys,xs = torch.meshgrid(torch.arange(H, device=x.device)-(H-1)/2, torch.arange(W, device=x.device)-(W-1)/2, indexing='ij')
+    rows,cols = (torch.arange(n, device=x.device)-(n-1)/2 for n in (H,W))
+    ys,xs = torch.meshgrid(rows, cols, indexing='ij')
     pos = torch.stack([xs,ys], -1)
     a,z = u(self.turn, 1, 1),u(self.zoom, 1, 1, 1)
     turned = torch.stack([a.cos()*xs-a.sin()*ys, a.sin()*xs+a.cos()*ys], -1)
@@ -427,9 +441,10 @@ def _cut(self:Move, o):
     return o[:,:,top:top+self.size,left:left+self.size]
 
 # %% ../nbs/28_tasks.ipynb #06d910ae
-def moving_pictures()->tuple: # training set (n, 3, 32, 32) uint8, validation set likewise, and a function that gives the test set
+def moving_pictures()->tuple: # training and validation set (n, 3, 32, 32) uint8, and a function that gives the test set
     "CIFAR-10 if it is at hand, else pieces of scikit-learn's two photographs: of their left side, middle and right"
-    try: dls = cifar10_dls(path=next(r for r in data_roots(None) if any((r/o).exists() for o in ('cifar10','cifar10.tgz','cifar-10-batches-bin','cifar-10-binary.tar.gz'))))
+    names = 'cifar10','cifar10.tgz','cifar-10-batches-bin','cifar-10-binary.tar.gz'
+    try: dls = cifar10_dls(path=next(r for r in data_roots(None) if any((r/o).exists() for o in names)))
     except StopIteration: return _photographs()
     return dls.train_ds.x,dls.valid_ds.x[:1000],lambda: dls.test.dataset.x[:2000]
 
@@ -439,7 +454,9 @@ def _photographs():
     from sklearn.datasets import load_sample_images
     imgs = [torch.tensor(o).permute(2,0,1).contiguous() for o in load_sample_images().images]
     def strip(im, lo, hi): return im[:,:,int(lo*im.shape[2]):int(hi*im.shape[2])]
-    def pieces(lo, hi): return torch.cat([strip(im, lo, hi).unfold(1,32,16).unfold(2,32,16).permute(1,2,0,3,4).reshape(-1,3,32,32) for im in imgs])
+    def pieces(lo, hi):
+        parts = [strip(im, lo, hi).unfold(1,32,16).unfold(2,32,16) for im in imgs]
+        return torch.cat([o.permute(1,2,0,3,4).reshape(-1,3,32,32) for o in parts])
     return pieces(0,.7),pieces(.72,.84),lambda: pieces(.86,1)
 
 # %% ../nbs/28_tasks.ipynb #e16c7012
@@ -471,7 +488,8 @@ def show_flow(
     _,axs = plt.subplots(rows, n, figsize=(1.3*n, 1.3*rows), squeeze=False)
     for i in range(n):
         for ax,im,t in zip(axs[:,i], _flow_column(xs, ys, out, i), ('first','second','motion','predicted')):
-            ax.imshow(np.asarray(im).clip(0,1)); ax.set(xticks=[], yticks=[])
+            ax.imshow(np.asarray(im).clip(0,1))
+            ax.set(xticks=[], yticks=[])
             if i==0: ax.set_ylabel(t, fontsize=8)
 
 # %% ../nbs/28_tasks.ipynb #2cf93a83
@@ -483,7 +501,8 @@ def flow_dls(
     "CIFAR-10's pictures under made-up motions, or pieces of two photographs where CIFAR-10 is not at hand"
     train,valid,test = moving_pictures()
     def still(x, seed): return Move(size, seed=seed)((x,))
-    return arrays_dls((train,), still(valid, 1), lambda: still(test(), 2), bs=bs, tfm=Move(size), show=show_flow, loss_func=FlowLoss(), **kwargs)
+    return arrays_dls((train,), still(valid, 1), lambda: still(test(), 2), bs=bs, tfm=Move(size),
+                      show=show_flow, loss_func=FlowLoss(), **kwargs)
 
 # %% ../nbs/28_tasks.ipynb #06d91b77
 class SumLoss:
@@ -503,5 +522,6 @@ def __call__(self:SumLoss,
     *ys:Tensor, # a target for each name
 )->Tensor: # ()
     "The sum; raises ValueError for more or fewer targets, or predictions of other names"
-    if len(ys) != len(self.losses) or set(pred) != set(self.losses): raise ValueError(f"{len(ys)} targets for predictions {list(pred)}: losses are for {list(self.losses)}")
+    if len(ys) != len(self.losses) or set(pred) != set(self.losses):
+        raise ValueError(f"{len(ys)} targets for predictions {list(pred)}: losses are for {list(self.losses)}")
     return sum(self.weights.get(k, 1)*f(pred[k], y.as_subclass(Tensor)) for (k,f),y in zip(self.losses.items(), ys))

@@ -37,15 +37,18 @@ def encode_text(
 
 # %% ../nbs/12_text.ipynb #78dde8f0
 def _as_ids(ids, name):
-    "Any sequence of ids as a tensor (M,); raises TypeError or ValueError, naming the argument, for what is no id"
-    kind,allowed = type(ids).__name__,f"must be ids (M,), whole numbers from 0 to {vocab_size-1}"
+    """Any sequence of whole numbers as a tensor (M,)
+
+    Raises TypeError or ValueError, naming the argument, for what is no id of a symbol."""
+    allowed = f"must be ids (M,), whole numbers from 0 to {vocab_size-1}"
     try: x = ids if isinstance(ids, Tensor) else torch.tensor(ids)
-    except (TypeError,ValueError,RuntimeError) as e: raise TypeError(f"{name} is a {kind}: {allowed}") from e
+    except (TypeError,ValueError,RuntimeError) as e:
+        raise TypeError(f"{name} is a {type(ids).__name__}: {allowed}") from e
     whole = not x.is_floating_point() and not x.is_complex() and x.dtype != torch.bool
     if x.ndim != 1 or x.numel() and not whole: raise ValueError(f"{name} is {x.dtype} {tuple(x.shape)}: {allowed}")
     x = x.long()
-    low,high = (x.min().item(),x.max().item()) if x.numel() else (0,0)
-    if low < 0 or high >= vocab_size: raise ValueError(f"{name} runs from {low} to {high}: {allowed}")
+    if x.numel() and not 0 <= x.min() <= x.max() < vocab_size:
+        raise ValueError(f"{name} runs from {x.min()} to {x.max()}: {allowed}")
     return x
 
 def decode_text(
@@ -53,7 +56,7 @@ def decode_text(
 )->str: # text
     """The text that symbols spell; specials are left out, invalid UTF-8 becomes �
 
-    Raises TypeError or ValueError for what is no id of a symbol."""
+    Raises TypeError or ValueError for what is no id."""
     return bytes(i-len(specials) for i in _as_ids(ids, 'ids').tolist() if i >= len(specials)).decode(errors='replace')
 
 # %% ../nbs/12_text.ipynb #69f03d2c
@@ -64,20 +67,24 @@ def pad_texts(
 )->tuple[Tensor, Tensor]: # ids (B, M) int64, and mask (B, M) bool, True where a symbol is real
     """Texts as one batch
 
-    Raises TypeError for what is no list of texts; ValueError for ids that are no symbols, or texts beyond `length`."""
+    Raises TypeError for what is no list of texts; ValueError for ids that are no symbols, or a text that is longer
+    than `length`."""
     check_bool(ends=ends)
     if isinstance(texts, (str,bytes,Mapping)) or not isinstance(texts, Iterable):
         raise TypeError(f"texts is a {type(texts).__name__}: must be a list of texts or of ids, such as ['a text'], "
-                        "or a tokenizer's result['input_ids']")
+            "or a tokenizer's result['input_ids']")
     rows = []
     for i,t in enumerate(texts):
         is_text = isinstance(t, (str,bytes))
-        if ends and not is_text: raise ValueError(f"ends=True: texts[{i}] is a {type(t).__name__}, must be a str")
+        if ends and not is_text:
+            raise ValueError(f"ends=True: texts[{i}] is a {type(t).__name__}, must be a str or bytes; "
+                "ids are taken as they are")
         rows.append(encode_text(t, ends) if is_text else _as_ids(t, f'texts[{i}]'))
     longest = max((r.shape[0] for r in rows), default=0)
     if length is None: length = longest
     check_int(0, MAX_COUNT, length=length)
-    if longest > length: raise ValueError(f"length={length}: the longest text has {longest} symbols; cut it")
+    if longest > length:
+        raise ValueError(f"length={length}: the longest text has {longest} symbols; cut it, or allow as many")
     ids = torch.full((len(rows), length), specials['pad'], device=rows[0].device if rows else None)
     for row,r in zip(ids, rows): row[:r.shape[0]] = r
     counts = torch.tensor([r.shape[0] for r in rows], dtype=torch.long, device=ids.device)
@@ -110,12 +117,18 @@ class TextInput(InputAdapter):
     )->Tokens: # content (B, M, d_model), mask
         """Text as tokens
 
-        Raises TypeError or ValueError for what is no tensor of ids, texts that are too long, or ids of no symbol."""
-        if not isinstance(ids, Tensor): raise TypeError(f"ids is a {type(ids).__name__}: must be a tensor (B, M)")
+        Raises TypeError or ValueError for what is no tensor of ids, a text that is too long, or ids that are no
+        symbols."""
+        if not isinstance(ids, Tensor):
+            raise TypeError(f"ids is a {type(ids).__name__}: "
+                "must be a tensor (B, M) of whole numbers, as `pad_texts` gives it")
         if ids.ndim != 2 or ids.is_floating_point() or ids.is_complex() or ids.dtype==torch.bool:
-            raise ValueError(f"ids is {ids.dtype} {tuple(ids.shape)}, must be whole numbers (B, M), such as int64")
+            raise ValueError(f"ids is {ids.dtype} {tuple(ids.shape)}: "
+                "must be whole numbers (B, M), such as torch.int64")
         ids,M = ids.long(),ids.shape[1]
-        if M > self.max_len: raise ValueError(f"ids has {M} symbols, max_len={self.max_len}: cut it, or raise max_len")
+        if M > self.max_len:
+            raise ValueError(f"the text has {M} symbols, max_len={self.max_len}: "
+                "cut it, or make the adapter with a larger max_len")
         readable = not graph_mode() and ids.device.type=='cpu' and ids.numel()
         if readable and not 0 <= ids.min() <= ids.max() < self.n_symbols:
             raise ValueError(f"ids runs from {ids.min()} to {ids.max()}: symbols run from 0 to {self.n_symbols-1}")
@@ -139,11 +152,11 @@ class TextOutput(OutputAdapter):
         super().__init__()
         check_real(1e-12, 1e6, std=std)
         self.std,self.d_query = std,None
-        self.__dict__['input'] = None
-        self.position = self.bias = None # made when the embedding is known
+        self.__dict__['input'] = self.position = self.bias = None
         if input is None: return
         if not isinstance(input, TextInput):
-            raise TypeError(f"input is a {type(input).__name__}: must be a TextInput, the one that the model has")
+            raise TypeError(f"input is a {type(input).__name__}: "
+                "must be a TextInput, the one that the model reads with")
         self._take(input)
 
     def _take(self, input):
@@ -159,18 +172,19 @@ class TextOutput(OutputAdapter):
     )->None:
         """Takes the model's TextInput
 
-        Raises ValueError where there is none or more than one, or where another was given already."""
-        kind = type(input).__name__
-        if not isinstance(input, (nn.Module,type(None))): raise TypeError(f"input is a {kind}: must be a Module")
+        Raises TypeError for what is no adapter; ValueError where it has no TextInput or more than one, or where another
+        was given already."""
+        if not isinstance(input, (nn.Module,type(None))):
+            raise TypeError(f"input is a {type(input).__name__}: must be the model's input adapter")
         found = [] if input is None else [m for m in input.modules() if isinstance(m, TextInput)]
         if self.input is None:
             if len(found) != 1:
-                raise ValueError(f"input=None: the model's {kind} has {len(found)} TextInputs, "
-                                 "must have one to take the embedding from: name it, TextOutput(input)")
+                raise ValueError(f"input=None: the model's {type(input).__name__} has {len(found)} TextInputs, "
+                    "must have one to take the embedding from: name it, TextOutput(input)")
             self._take(found[0])
         elif input is not None and not any(m is self.input for m in found):
             raise ValueError("input: this TextOutput has the embedding of a TextInput that is not the model's: "
-                             "make a new one, TextOutput()")
+                "make a new one, TextOutput()")
 
     def queries(self,
         tokens:Tokens|None=None, # not needed
@@ -192,7 +206,7 @@ class TextOutput(OutputAdapter):
     def _check_bound(self):
         if self.input is None:
             raise ValueError("input=None: TextOutput takes the embedding from the model that binds it, "
-                             "PerceiverIO(input, output): give `input` to use it alone")
+                "PerceiverIO(input, output): give `input` to use it alone")
 
     def extra_repr(self)->str: # the shapes
         "What `print` shows"
