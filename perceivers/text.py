@@ -172,7 +172,10 @@ class TextOutput(OutputAdapter):
     )->None:
         """Takes the model's TextInput
 
-        Raises ValueError where there is none or more than one, or where another was given already."""
+        Raises TypeError for what is no adapter; ValueError where it has no TextInput or more than one, or where another
+        was given already."""
+        if not isinstance(input, (nn.Module,type(None))):
+            raise TypeError(f"input is a {type(input).__name__}: must be the model's input adapter")
         found = [] if input is None else [m for m in input.modules() if isinstance(m, TextInput)]
         if self.input is None:
             if len(found) != 1:
