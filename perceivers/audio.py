@@ -28,6 +28,8 @@ class AudioInput(GridInput):
         **kwargs,
     )->None:
         check_int(1, MAX_SIZE, n_samples=n_samples)
+        if isinstance(patch, int) and patch > 0 and kwargs.get('stem') is None and n_samples % patch:
+            raise ValueError(f"patch={patch} must divide n_samples={n_samples}")
         max_res = (n_samples,) if max_res is None else max_res
         super().__init__((n_samples,), n_ch, patch, max_res=max_res, stretch=stretch, **kwargs)
 

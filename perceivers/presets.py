@@ -42,6 +42,7 @@ def _preset(input='', output=''):
 
 # %% ../nbs/40_presets.ipynb #3a95393a
 def _model(cls, given, **settings):
+    if 'n_out' in settings: check_int(1, MAX_COUNT, n_classes=settings['n_out'])
     return cls(**{**settings, **given})
 
 # %% ../nbs/40_presets.ipynb #22fdb134

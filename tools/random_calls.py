@@ -307,6 +307,9 @@ tags({'a': 3, 'b': 5}, 2)
 by_name((torch.rand(2, 3),), ['a'], 'inputs')
 
 model_settings(PLAIN)
+register(type('Own', (torch.nn.Module,), {'__module__':'own'}))
+export_program(PLAIN, PIXELS)
+Exported(PLAIN)(PIXELS)
 model_from_settings(model_settings(PLAIN))
 save_checkpoint(PLAIN, tmp + '/model')
 load_checkpoint(saved(PLAIN), device='cpu')
@@ -525,12 +528,14 @@ def guessed_line(
     base:str, # a valid call of the class, for a method
 )->str|None: # Python; None: there is no value for a parameter
     "A call with a plausible value for each parameter that has no default"
-    args = []
-    for p in list(inspect.signature(obj).parameters.values())[bool(base):]:
+    args,params = [],list(inspect.signature(obj).parameters.values())[bool(base):]
+    stars = any(p.kind==p.VAR_POSITIONAL for p in params) # what stands before *args is given by position
+    for p in params:
         if p.kind==p.VAR_KEYWORD or p.name=='args' or p.default is not p.empty: continue
         value = 'PIXELS' if p.kind==p.VAR_POSITIONAL else guesses.get(p.name)
         if value is None: return None
-        args.append(value if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL) else f'{p.name}={value}')
+        by_position = p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL) or p.kind==p.POSITIONAL_OR_KEYWORD and stars
+        args.append(value if by_position else f'{p.name}={value}')
     method = name.partition('.')[2]
     return expand(f"{base or name}{'.'+method if method and method != 'forward' else ''}({', '.join(args)})")
 
@@ -727,6 +732,7 @@ def judge_error(
     if not raised or not Path(frame.f_code.co_filename).is_relative_to(package): return result('error')
     if isinstance(e, (ImportError, FileNotFoundError, NotImplementedError)): return result('refused')
     if not isinstance(e, (ValueError, TypeError)): return result('error')
+    if 'x' in names: names = names | {'input'} # what an adapter's forward takes is called so in its errors
     said = {o for o in names if re.search(rf'(?<!\w){re.escape(o)}(?!\w)', text)}
     return result('refused' if said else 'unnamed')
 
@@ -761,6 +767,7 @@ def watch(
         if event in changes or event=='open' and isinstance(args[2], int) and args[2] & write: path = args[0]
         if not isinstance(path, (str, bytes, os.PathLike)): return
         full = os.path.abspath(os.fsdecode(path))
+        if 'torchinductor' in full: return # a folder that PyTorch makes when it compiles or exports
         if not full.startswith((folder, '/dev/')): touched.append(('files', f'{event} {full}'))
     sys.addaudithook(hook)
 
