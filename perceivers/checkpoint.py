@@ -74,8 +74,7 @@ def _unpack(raw):
     n = int.from_bytes(raw[:8], 'little')
     there = max(len(raw)-8, 0)
     if len(raw) < 8 or n > min(_max_header, there):
-        raise ValueError(f"cut short or no safetensors file: a header of {n} bytes, {there} there, {_max_header} "
-                         "allowed")
+        raise ValueError(f"cut short or no safetensors file: header of {n} bytes, {there} there, {_max_header} allowed")
     header = _parse(raw[8:8+n])
     metadata = header.pop('__metadata__', {}) if isinstance(header, dict) else None
     if not isinstance(metadata, dict) or not all(isinstance(o, str) for o in metadata.values()):
@@ -128,14 +127,13 @@ def _package_class(name):
 _registered = {}
 
 def _same_code(a, b):
-    "Whether a class is another one, defined once more: its bases, and no method that is not the other's"
-    def code(c): # the byte code itself differs between a cell and a module
-        methods = {k:o.__code__ for k,o in vars(c).items() if inspect.isfunction(o)}
-        def plain(o): return [v for v in o.co_consts if isinstance(v, (str,int,float,tuple))]
-        return {k:(o.co_names, o.co_varnames, plain(o)) for k,o in methods.items()}
-    ours,theirs = code(a),code(b)
+    "Whether a class has the name and the bases of another, and no method that is not the other's"
+    def lines(f): # not the bytecode, which depends on what the file around it imports
+        code = f.__code__
+        return code.co_names,code.co_varnames,[o for o in code.co_consts if not inspect.iscode(o)]
+    def methods(c): return {k:lines(f) for k,f in vars(c).items() if inspect.isfunction(f)}
     if [c.__name__ for c in a.__mro__] != [c.__name__ for c in b.__mro__]: return False
-    return ('__init__' in vars(a))==('__init__' in vars(b)) and all(theirs.get(k)==v for k,v in ours.items())
+    return ('__init__' in vars(a))==('__init__' in vars(b)) and methods(a).items() <= methods(b).items()
 
 def _check_own(cls, own):
     "Refuses what is no module class, and what has the name of another class"
