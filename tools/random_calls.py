@@ -306,6 +306,11 @@ pad_rows(torch.rand(2, 6, 5), torch.rand(3))
 tags({'a': 3, 'b': 5}, 2)
 by_name((torch.rand(2, 3),), ['a'], 'inputs')
 
+Exported(PLAIN, attention=True)
+Exported(PLAIN)(PIXELS)
+export_program(PLAIN, PIXELS, attention=True)
+export_onnx(PLAIN, tmp + '/model.onnx', PIXELS)
+
 model_settings(PLAIN)
 model_from_settings(model_settings(PLAIN))
 save_checkpoint(PLAIN, tmp + '/model')
@@ -525,12 +530,13 @@ def guessed_line(
     base:str, # a valid call of the class, for a method
 )->str|None: # Python; None: there is no value for a parameter
     "A call with a plausible value for each parameter that has no default"
-    args = []
-    for p in list(inspect.signature(obj).parameters.values())[bool(base):]:
+    args,params = [],list(inspect.signature(obj).parameters.values())[bool(base):]
+    many = any(p.kind==p.VAR_POSITIONAL for p in params)
+    for p in params:
         if p.kind==p.VAR_KEYWORD or p.name=='args' or p.default is not p.empty: continue
         value = 'PIXELS' if p.kind==p.VAR_POSITIONAL else guesses.get(p.name)
         if value is None: return None
-        args.append(value if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL) else f'{p.name}={value}')
+        args.append(value if many or p.kind==p.POSITIONAL_ONLY else f'{p.name}={value}')
     method = name.partition('.')[2]
     return expand(f"{base or name}{'.'+method if method and method != 'forward' else ''}({', '.join(args)})")
 
