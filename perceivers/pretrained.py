@@ -423,7 +423,7 @@ def load_pretrained(
     ValueError for damaged files, classes that are no Perceiver, and weights that do not fit."""
     if not isinstance(name_or_path, (str, Path)) or not str(name_or_path):
         raise TypeError(f"name_or_path={name_or_path!r}: must be a folder, an official name, or 'hf-hub:user/repo'")
-    try: torch.empty(0, device=device)
+    try: torch.empty(0, device=torch.device(device))
     except Exception as e:
         given = repr(device)[:80]
         raise ValueError(f"device={given}: must be a device of this machine, such as 'cpu': {str(e)[:200]}") from e
@@ -438,7 +438,7 @@ def load_pretrained(
             raise FileNotFoundError(f"{name[:200]} is no folder here, nor an official name ({known}){hint}")
         path = _from_hub(f'deepmind/{short}')
     if path.is_file() and path.name in ('model.safetensors', 'config.json', 'pytorch_model.bin'): path = path.parent
-    if not path.is_dir(): raise ValueError(f"{path} must be a folder, or model.safetensors in it")
+    if not path.is_dir(): raise ValueError(f"name_or_path={name[:200]}: must be a folder, or model.safetensors in it")
     if not (path/'config.json').is_file():
         if (path/'model.safetensors').is_file(): return load_checkpoint(path, device=device)
         raise FileNotFoundError(f"{path} has neither config.json nor model.safetensors: it holds no model")

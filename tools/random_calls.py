@@ -306,6 +306,11 @@ pad_rows(torch.rand(2, 6, 5), torch.rand(3))
 tags({'a': 3, 'b': 5}, 2)
 by_name((torch.rand(2, 3),), ['a'], 'inputs')
 
+Exported(PLAIN, attention=True)
+Exported(PLAIN)(PIXELS)
+export_program(PLAIN, PIXELS, attention=True)
+export_onnx(PLAIN, tmp + '/model.onnx', PIXELS)
+
 model_settings(PLAIN)
 register(type('Own', (torch.nn.Module,), {'__module__':'own'}))
 export_program(PLAIN, PIXELS)
