@@ -635,7 +635,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'perceivers.presets': { 'perceivers.presets.OpenFourierPosition': ('presets.html#openfourierposition', 'perceivers/presets.py'),
                                     'perceivers.presets.OpenFourierPosition.line': ( 'presets.html#openfourierposition.line',
                                                                                      'perceivers/presets.py'),
-                                    'perceivers.presets._classifier': ('presets.html#_classifier', 'perceivers/presets.py'),
                                     'perceivers.presets._language': ('presets.html#_language', 'perceivers/presets.py'),
                                     'perceivers.presets._model': ('presets.html#_model', 'perceivers/presets.py'),
                                     'perceivers.presets._preset': ('presets.html#_preset', 'perceivers/presets.py'),

@@ -45,11 +45,6 @@ def _model(cls, given, **settings):
     if 'n_out' in settings: check_int(1, MAX_COUNT, n_classes=settings['n_out'])
     return cls(**{**settings, **given})
 
-def _classifier(given, input, n_classes, **settings):
-    "A `Perceiver` of the first paper"
-    check_int(1, MAX_COUNT, n_classes=n_classes)
-    return _model(Perceiver, given, input=input, n_out=n_classes, **settings)
-
 # %% ../nbs/40_presets.ipynb #22fdb134
 @_preset('size', 'n_classes')
 def perceiver_imagenet(
