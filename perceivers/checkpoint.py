@@ -138,7 +138,7 @@ def _same_code(a, b):
 def _check_own(cls, own):
     "Refuses what is no module class, and what has the name of another class"
     is_module = inspect.isclass(cls) and issubclass(cls, nn.Module)
-    if not is_module: raise ValueError(f"{cls!r} is no class derived from nn.Module")
+    if not is_module: raise ValueError(f"{cls!r} is no class derived from nn.Module (cls, or one of classes)")
     name,where = cls.__name__,cls.__module__
     theirs,other = _package_class(name),own.get(name, cls)
     if theirs not in (None, cls) and not _same_code(cls, theirs):

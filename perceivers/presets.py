@@ -53,7 +53,7 @@ def perceiver_imagenet(
     **kwargs, # of `Perceiver`
 )->Perceiver: # 44.9 M parameters
     "ImageNet from single pixels. Source: Perceiver, section 4.1, table 7 and appendix"
-    return _classifier(kwargs, ImageInput(size), n_classes)
+    return _model(Perceiver, kwargs, input=ImageInput(size), n_out=n_classes)
 
 # %% ../nbs/40_presets.ipynb #5da23a88
 @_preset('size', 'n_classes')
@@ -63,7 +63,8 @@ def perceiver_imagenet_unshared(
     **kwargs, # of `Perceiver`
 )->Perceiver: # 326.2 M parameters
     "The same with nothing shared. Source: Perceiver, table 7"
-    return _classifier(kwargs, ImageInput(size), n_classes, share_cross='none', share_blocks='none')
+    unshared = dict(share_cross='none', share_blocks='none')
+    return _model(Perceiver, kwargs, input=ImageInput(size), n_out=n_classes, **unshared)
 
 # %% ../nbs/40_presets.ipynb #84d36985
 @_preset('', 'n_classes')
@@ -74,7 +75,7 @@ def perceiver_modelnet40(
     """ModelNet40 from 2,000 points: 64 bands up to a frequency of 1,120; two cross-attentions, six self-attentions each
 
     Source: Perceiver, section 4.3."""
-    return _classifier(kwargs, SetInput(3, 3), n_classes, n_blocks=2)
+    return _model(Perceiver, kwargs, input=SetInput(3, 3), n_out=n_classes, n_blocks=2)
 
 # %% ../nbs/40_presets.ipynb #4a3f7323
 @_preset('n_samples', 'n_classes')
@@ -84,7 +85,7 @@ def perceiver_audioset_raw(
     **kwargs, # of `Perceiver`
 )->Perceiver: # takes sound (B, 1, n_samples)
     "AudioSet from raw sound. Source: Perceiver, section 4.2, for the inputs; depth as on ImageNet"
-    return _classifier(kwargs, AudioInput(n_samples, patch=128), n_classes)
+    return _model(Perceiver, kwargs, input=AudioInput(n_samples, patch=128), n_out=n_classes)
 
 # %% ../nbs/40_presets.ipynb #dab72514
 @_preset('size', 'n_classes')
@@ -94,7 +95,7 @@ def perceiver_audioset_mel(
     **kwargs, # of `Perceiver`
 )->Perceiver: # takes spectrograms (B, 1, *size)
     "AudioSet from a mel spectrogram, an element a token. Source: Perceiver, section 4.2; size and depth are ours"
-    return _classifier(kwargs, ImageInput(size, n_ch=1), n_classes)
+    return _model(Perceiver, kwargs, input=ImageInput(size, n_ch=1), n_out=n_classes)
 
 # %% ../nbs/40_presets.ipynb #18ba6a95
 @_preset('n_samples size', 'n_classes')
@@ -106,7 +107,7 @@ def perceiver_audioset_video(
 )->Perceiver: # takes dict(audio=(B, 1, n_samples), video=(B, 3, *size))
     "AudioSet from raw sound and video. Source: Perceiver, section 4.2 and appendix, for the inputs; depth is ours"
     inputs = MultimodalInput({'audio':AudioInput(n_samples, patch=128), 'video':VideoInput(size)})
-    return _classifier(kwargs, inputs, n_classes)
+    return _model(Perceiver, kwargs, input=inputs, n_out=n_classes)
 
 # %% ../nbs/40_presets.ipynb #103b79f9
 @_preset('size', 'n_classes')
