@@ -134,6 +134,7 @@ class MultimodalInput(InputAdapter):
         if len(xb) != self.n_inp:
             raise ValueError(f"the batch has {len(xb)} data elements, must have n_inp={self.n_inp}: "
                 f"one or more for each of {list(adapters)}, or one dict")
+        if isinstance(mask, Tensor) and self.n_inp==1: mask = (mask,)
         data,masks,i = {},{},0
         for k,o in adapters.items():
             n = getattr(o, 'n_inp', 1)
@@ -209,12 +210,13 @@ class MultimodalOutput(OutputAdapter):
 
         Raises ValueError where one is bound to another width already."""
         check_int(1, MAX_COUNT, d_latent=d_latent)
+        one = None if hasattr(input, 'adapters') else input # a single input adapter serves all outputs
         inputs = getattr(input, 'adapters', {})
         open_ = [k for k,o in self.adapters.items() if isinstance(o, VectorOutput) and o.from_model]
         for k,o in self.adapters.items():
-            if k not in open_: o.bind(inputs.get(k), d_latent)
+            if k not in open_: o.bind(inputs.get(k, one), d_latent)
         width = max((o.d_query for k,o in self.adapters.items() if k not in open_), default=d_latent)
-        for k in open_: self.adapters[k].bind(inputs.get(k), width)
+        for k in open_: self.adapters[k].bind(inputs.get(k, one), width)
         if self.tags is None: self._make()
 
     def _make(self):
@@ -233,8 +235,9 @@ class MultimodalOutput(OutputAdapter):
         by_argument = {what:_check_names(given, self.names, what) for what,given in dict(at=at, **kwargs).items()}
         own = {k:{what:given[k] for what,given in by_argument.items() if k in given} for k in self.names}
         if tokens is not None: check_is_tokens(tokens)
-        named = (tokens.named if tokens is not None else None) or {}
-        rows = {k: _pad_rows(o.queries(named.get(k), **own[k]), self.tags[f'm_{k}']) for k,o in self.adapters.items()}
+        one = None if tokens is None or tokens.named is not None else tokens
+        named = {} if tokens is None or tokens.named is None else tokens.named
+        rows = {k: _pad_rows(o.queries(named.get(k, one), **own[k]), self.tags[f'm_{k}']) for k,o in self.adapters.items()}
         return rows, own
 
     def queries(self,

@@ -12,6 +12,7 @@ import torch
 from torch import nn, Tensor
 from fastcore.basics import store_attr
 from fastcore.meta import delegates
+from .attention import zero_masked
 from .inputs import InputAdapter
 from .position import (MAX_COUNT, FourierPosition, LearnedPosition, Tokens, check_float, check_int,
     check_is_tokens, check_max_res, check_real, check_size, graph_mode)
@@ -281,4 +282,4 @@ class TokenwiseOutput(OutputAdapter):
             raise ValueError("tokens=None: the tokens are the queries here, so they must be given: "
                 "tokens=model.input(*xb)")
         check_is_tokens(tokens)
-        return rows_at(tokens.array(), at)
+        return rows_at(zero_masked(tokens.array(), tokens.mask), at)
