@@ -237,8 +237,8 @@ class MultimodalOutput(OutputAdapter):
         if tokens is not None: check_is_tokens(tokens)
         one = None if tokens is None or tokens.named is not None else tokens
         named = {} if tokens is None or tokens.named is None else tokens.named
-        rows = {k: _pad_rows(o.queries(named.get(k, one), **own[k]), self.tags[f'm_{k}']) for k,o in self.adapters.items()}
-        return rows, own
+        queries = {k:o.queries(named.get(k, one), **own[k]) for k,o in self.adapters.items()}
+        rows = {k:_pad_rows(q, self.tags[f'm_{k}']) for k,q in queries.items()}
 
     def queries(self,
         tokens:Tokens|None=None, # from a `MultimodalInput`, for adapters whose queries are its tokens of the same name
