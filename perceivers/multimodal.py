@@ -239,6 +239,7 @@ class MultimodalOutput(OutputAdapter):
         named = {} if tokens is None or tokens.named is None else tokens.named
         queries = {k:o.queries(named.get(k, one), **own[k]) for k,o in self.adapters.items()}
         rows = {k:_pad_rows(q, self.tags[f'm_{k}']) for k,q in queries.items()}
+        return rows, own
 
     def queries(self,
         tokens:Tokens|None=None, # from a `MultimodalInput`, for adapters whose queries are its tokens of the same name
