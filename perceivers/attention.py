@@ -97,7 +97,7 @@ def check_attention(
         raise ValueError(f"v is {tuple(v.shape)}, k is {tuple(k.shape)}: they must agree in batch, heads and tokens")
     if mask is not None: check_mask(k[:,0], mask)
     check_real(0, 1, dropout=dropout)
-    if scale is not None: check_real(-1e6, 1e6, scale=scale)
+    if scale is not None and not graph_mode(): check_real(-1e6, 1e6, scale=scale) # in a trace it is a tensor
 
 # %% ../nbs/01_attention.ipynb #09b100b2
 def plain_attention(
