@@ -12,7 +12,6 @@ import torch
 from torch import nn, Tensor
 from fastcore.basics import store_attr
 from fastcore.meta import delegates
-from .attention import zero_masked
 from .inputs import InputAdapter
 from .position import (MAX_COUNT, FourierPosition, LearnedPosition, Tokens, check_float, check_int,
     check_is_tokens, check_max_res, check_real, check_size, graph_mode)
@@ -282,4 +281,5 @@ class TokenwiseOutput(OutputAdapter):
             raise ValueError("tokens=None: the tokens are the queries here, so they must be given: "
                 "tokens=model.input(*xb)")
         check_is_tokens(tokens)
-        return rows_at(zero_masked(tokens.array(), tokens.mask), at)
+        x = tokens.array()
+        return rows_at(x if tokens.mask is None else x.masked_fill(~tokens.mask[...,None], 0), at)
