@@ -9,6 +9,7 @@ __all__ = ['image_formats', 'preparations', 'open_image', 'prepare_photo', 'prep
 
 # %% ../nbs/21_images.ipynb #93e4020e
 import inspect, math, os, warnings
+from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from PIL import ImageOps, UnidentifiedImageError
@@ -17,7 +18,7 @@ from safetensors.torch import load_file, save
 warnings.filterwarnings('ignore', '`torch.jit.script` is deprecated', FutureWarning) # fastai's import sets it off
 from fastai.vision.all import *
 from .archives import check_labels, fetch_archive, fetch_mnist, find_data, read_cifar, read_idx
-from .data import SplitDataLoaders, holdout, tensor_dls
+from .data import RandomShift, SplitDataLoaders, array_dls, holdout
 
 # %% ../nbs/21_images.ipynb #3c70ff22
 image_formats = 'PNG','JPEG','WEBP','GIF','TIFF','BMP','PPM'
@@ -329,18 +330,19 @@ def preparation_settings(
     raise ValueError("these loaders do not say how an image file becomes a tensor: make them by folder_dls, by "
                      "image_dls, or with a PreparedImageBlock in place of ImageBlock and Resize")
 
-# %% ../nbs/21_images.ipynb #92266656
+# %% ../nbs/21_images.ipynb #e706a495
 def image_dls(
-    train:tuple[Tensor, Tensor], # images (n,C,H,W) uint8, C 1 or 3, and class indices (n,); also for validation
-    get_test:Callable, # gives the same of the test set; called at the first use of `dls.test`
+    train:tuple, # images (n,C,H,W) uint8, C 1 or 3, and class indices (n,); the validation set is cut from them
+    get_test:Callable|None, # gives the same of the test set; called at the first use of `dls.test`
     vocab:list, # (c,) names of the classes
     stats:tuple, # mean and standard deviation of each channel, pixels running from 0 to 1
-    n_valid:int, # images of the validation set
+    n_valid:int|None=None, # images of the validation set; None: a fifth
     bs:int=64, # B, images in a batch
     batch_tfms:list|None=None, # more of fastai's batch transforms, such as `aug_transforms()`
     shift:int=0, # pixels by which training images are moved at random
+    flip:bool=False, # are training images mirrored at random?
     seed:int=42, # of the cut between training and validation set
-    device=None, # where batches go; fastai's default device if None
+    device:str|torch.device|None=None, # where batches go; fastai's default device if None
     preparation:str='photo', # how other images are prepared for `predict` and `test_dl`, a key of `preparations`
     **settings, # for that preparation
 )->SplitDataLoaders: # batches (x (B,C,H,W) float, y (B,))
@@ -349,10 +351,13 @@ def image_dls(
     Raises ValueError for labels out of range, or if no image is left to train or to check with."""
     shape = train[0].shape
     p = Preparation(preparation, tuple(shape[2:]), shape[1], *stats, **settings)
-    dls = tensor_dls(train, get_test, vocab, stats, n_valid, bs, batch_tfms, shift, seed, device)
-    for o in dls.loaders: o.dataset.prepare = p.pixels
+    tfms = [*_augmentation(shift, flip), *L(batch_tfms), Normalize.from_stats(*stats, cuda=False)]
+    dls = array_dls(train, get_test=get_test, vocab=vocab, n_valid=n_valid, bs=bs, prepare=p.pixels, seed=seed,
+                    device=device, batch_tfms=tfms)
     dls.preparation = p
     return dls
+
+def _augmentation(shift, flip): return [*([RandomShift(shift)] if shift else []), *([Flip()] if flip else [])]
 
 # %% ../nbs/21_images.ipynb #e333189e
 def _read_digits():
