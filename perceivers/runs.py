@@ -19,8 +19,8 @@ from PIL import Image, ImageOps
 from fastcore.basics import patch
 from fastcore.script import call_parse, parse_cli
 from .checkpoint import load_checkpoint, save_checkpoint
-from .data import ImageTensors, cifar100_dls, cifar10_dls, digits_dls, folder_dls, image_tensor
-from .data import imagenette_dls, mnist_dls
+from .data import ArrayDataset
+from .images import cifar100_dls, cifar10_dls, digits_dls, folder_dls, imagenette_dls, mnist_dls, prepare
 from .encoder import scales
 from .inputs import ImageInput
 from fastai.vision.all import Callback, ClassificationInterpretation, CrossEntropyLossFlat, Flip
@@ -173,7 +173,7 @@ def save_pictures(
 
 # %% ../nbs/26_runs.ipynb #1c7fc03d
 def _ink_share(ds):
-    if not isinstance(ds, ImageTensors) or ds.x.shape[1]!=1: return 20/28
+    if not isinstance(ds, ArrayDataset) or ds.x.shape[1]!=1: return 20/28
     ink = ds.x[:2000,0] > 64
     def extent(b): return torch.where(b.any(1), b.shape[1]-b.flip(1).int().argmax(1)-b.int().argmax(1), 0)
     sides = torch.maximum(extent(ink.any(2)), extent(ink.any(1)))
@@ -347,7 +347,7 @@ def prepare_image(
     im = _on_paper(_read_image(path), done)
     if n_ch==1: im = _as_ink(im, size, done, ink)
     if im.size[::-1]!=tuple(size): done.append(f'scaled from {im.height}×{im.width} to {size[0]}×{size[1]}')
-    return image_tensor(im, size, n_ch),done
+    return prepare('photo', im, size, n_ch, resize='squish'),done
 
 # %% ../nbs/26_runs.ipynb #a39397a1
 def _load_run(run):
