@@ -6,7 +6,9 @@
 __all__ = []
 
 # %% ../nbs/43_all.ipynb #1dda717c
+from .archives import *
 from .data import *
+from .images import *
 from fastai.vision.all import *
 from .models import *
 from .learner import *

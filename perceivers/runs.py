@@ -19,8 +19,8 @@ from PIL import Image, ImageOps
 from fastcore.basics import patch
 from fastcore.script import call_parse, parse_cli
 from .checkpoint import load_checkpoint, save_checkpoint
-from .data import ImageTensors, cifar100_dls, cifar10_dls, digits_dls, folder_dls, image_tensor
-from .data import imagenette_dls, mnist_dls
+from .data import ImageTensors, image_tensor
+from .images import cifar100_dls, cifar10_dls, digits_dls, folder_dls, imagenette_dls, mnist_dls
 from .encoder import scales
 from .inputs import ImageInput
 from fastai.vision.all import Callback, ClassificationInterpretation, CrossEntropyLossFlat, Flip

@@ -17,7 +17,9 @@ from torch.nn import functional as F
 from fastcore.basics import patch
 from .text import encode_text, decode_text, specials
 from .flow import end_point_error, flow_image, warp
-from .data import SplitDataLoaders, arrays_dls, cifar10_dls, data_roots, digits_dls, find_data, mnist_dls
+from .archives import data_roots, find_data
+from .data import SplitDataLoaders, arrays_dls
+from .images import cifar10_dls, digits_dls, mnist_dls
 import matplotlib.pyplot as plt
 from fastai.vision.all import CrossEntropyLossFlat, ItemTransform, Path
 
