@@ -9,6 +9,7 @@ __all__ = []
 from .archives import *
 from .data import *
 from .images import *
+from .datablocks import *
 from fastai.vision.all import *
 from .models import *
 from .learner import *
