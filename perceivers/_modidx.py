@@ -313,6 +313,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'perceivers.datablocks._read_ply': ('datablocks.html#_read_ply', 'perceivers/datablocks.py'),
                                        'perceivers.datablocks._read_rows': ('datablocks.html#_read_rows', 'perceivers/datablocks.py'),
                                        'perceivers.datablocks._read_wav': ('datablocks.html#_read_wav', 'perceivers/datablocks.py'),
+                                       'perceivers.datablocks._refuse_mixing': ( 'datablocks.html#_refuse_mixing',
+                                                                                 'perceivers/datablocks.py'),
                                        'perceivers.datablocks._regular_file': ('datablocks.html#_regular_file', 'perceivers/datablocks.py'),
                                        'perceivers.datablocks._rows_of_text': ('datablocks.html#_rows_of_text', 'perceivers/datablocks.py'),
                                        'perceivers.datablocks._show': ('datablocks.html#_show', 'perceivers/datablocks.py'),

@@ -17,8 +17,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 from fastcore.basics import patch
-from fastai.vision.all import *
 from .data import TensorAudio, TensorBytes, TensorPointCloud, TensorRagged, TensorSeries, TensorTable
+from fastai.vision.all import *
 from .position import MAX_COUNT, check_bool, check_int, check_real
 from .text import decode_text, encode_text, pad_texts, specials
 
@@ -737,6 +737,10 @@ def show_batch(x:tuple, y, samples, **kwargs):
 @dispatch
 def show_results(x:TensorRagged|TensorTable, y, samples, outs, **kwargs): return _show(1, samples, outs, **kwargs)
 
+@dispatch
+def show_results(x:TensorImage, y, samples, outs, **kwargs): # in fastai 2.8 its own raises TypeError for these targets
+    return _show(1, samples, outs, **kwargs)
+
 _show_any = show_results._resolve_method_with_cache((object,)*4)[0] # fastai's own, for tuples without our types
 
 @dispatch
@@ -780,3 +784,20 @@ def TableBlock(
 )->TransformBlock: # its samples are `TensorTable` (K,)
     "Rows of a data frame, standardised by the training rows; raises ValueError where there is no column, or one twice"
     return TransformBlock(type_tfms=TableReader(numbers, categories, state))
+
+# %% ../nbs/22_datablocks.ipynb #b2d00098
+_no_mixing = {
+    TensorBytes:"bytes are symbols, and there is nothing between two of them",
+    TensorPointCloud:"points have no order, so those of two clouds do not belong together",
+    TensorTable:"categories and missing values have nothing between them"}
+
+def _refuse_mixing(cls, why):
+    "Makes a class refuse `torch.lerp`, with which MixUp mixes"
+    plain = cls.__torch_function__.__func__
+    def torch_function(cls, func, types, args=(), kwargs=None):
+        if getattr(func, '__name__', '')=='lerp':
+            raise TypeError(f"{cls.__name__} cannot be mixed by MixUp: {why}. Leave MixUp out for this input")
+        return plain(cls, func, types, args, kwargs)
+    cls.__torch_function__ = classmethod(torch_function)
+
+for _cls,_why in _no_mixing.items(): _refuse_mixing(_cls, _why)
