@@ -281,6 +281,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'perceivers.datablocks._axis': ('datablocks.html#_axis', 'perceivers/datablocks.py'),
                                        'perceivers.datablocks._check_points': ('datablocks.html#_check_points', 'perceivers/datablocks.py'),
                                        'perceivers.datablocks._files': ('datablocks.html#_files', 'perceivers/datablocks.py'),
+                                       'perceivers.datablocks._has_end': ('datablocks.html#_has_end', 'perceivers/datablocks.py'),
                                        'perceivers.datablocks._is_file': ('datablocks.html#_is_file', 'perceivers/datablocks.py'),
                                        'perceivers.datablocks._losses': ('datablocks.html#_losses', 'perceivers/datablocks.py'),
                                        'perceivers.datablocks._numbers': ('datablocks.html#_numbers', 'perceivers/datablocks.py'),

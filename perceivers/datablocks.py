@@ -60,13 +60,22 @@ def _read_wav(raw):
     values = _wav_values(data[:len(data)//block*block], tag, block//n_ch)
     return None if values is None else (values.reshape(-1, n_ch).T, rate)
 
-def _read_by_soundfile(o):
-    "Samples (n_ch, n) and rate of any file that libsndfile reads"
+def _has_end(raw):
+    "Whether an AIFF file is as long as it says, and an OGG file's last page is whole and marked as the last"
+    if raw[:4]==b'FORM': return int.from_bytes(raw[4:8], 'big')+8 <= len(raw)
+    if raw[:4] != b'OggS': return True
+    at = raw.rfind(b'OggS')
+    head,n = raw[at:at+27],raw[at+26] if len(raw) > at+26 else 0
+    return len(head)==27 and bool(head[5] & 4) and at+27+n+sum(raw[at+27:at+27+n]) <= len(raw)
+
+def _read_by_soundfile(raw):
+    "Samples (n_ch, n) and rate of the bytes of any file that libsndfile reads"
     try: import soundfile
     except ImportError as e:
         raise ImportError("it is no plain WAV; for FLAC, OGG, MP3 and others: pip install perceivers[audio]") from e
+    if not _has_end(raw): raise ValueError("it was cut off: its end is missing")
     try:
-        with soundfile.SoundFile(o) as f:
+        with soundfile.SoundFile(io.BytesIO(raw)) as f:
             n,n_ch,rate = f.frames,f.channels,f.samplerate
             if n*n_ch > _max_samples: raise ValueError(f"it has {n*n_ch:,} samples, {_max_samples:,} are allowed")
             x = f.read(dtype='float32', always_2d=True)
@@ -119,7 +128,7 @@ def read_audio(
         raw = o if isinstance(o, bytes) else _regular_file(o, 'a sound').read_bytes()
         is_wav = raw[:4]==b'RIFF' and raw[8:12]==b'WAVE'
         found = _read_wav(raw) if is_wav else None
-        x,had = found or _read_by_soundfile(io.BytesIO(raw))
+        x,had = found or _read_by_soundfile(raw)
         x = torch.from_numpy(np.ascontiguousarray(x))
         if not x.numel(): raise ValueError("it has no samples")
         if not x.isfinite().all(): raise ValueError("it has samples that are NaN or infinite")
