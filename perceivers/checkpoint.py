@@ -110,6 +110,7 @@ _classes_in = { # module of this package: the public classes it defines
     'audio': 'AudioInput AudioOutput',
     'flow': 'FlowInput FlowOutput',
     'multimodal': 'MultimodalInput MultimodalOutput VectorInput',
+    'tables': 'TableInput',
     'export': 'Exported',
     'tasks': 'SoundStem',
     'resampler': 'Resampler ResamplerAttention ResamplerMLP',

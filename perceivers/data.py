@@ -114,7 +114,9 @@ def collate_ragged(
     *,
     collate_fn_map=None, # PyTorch passes it; it changes nothing
 )->TensorRagged: # of the same class, with `lengths` where they differ
-    "Samples as one padded batch; raises ValueError for samples that differ in more than their lengths"
+    """Samples as one padded batch, with the other attributes of the first
+
+    Raises ValueError for samples that differ in more than their lengths."""
     if not len(samples): raise ValueError("samples is empty: a batch needs at least one")
     cls = type(samples[0])
     axis,plain = cls.axis-1,[o.as_subclass(Tensor) for o in samples]
@@ -125,8 +127,11 @@ def collate_ragged(
         raise ValueError(f"samples[0] has shape {tuple(plain[0].shape)}: a {cls.__name__} here is one sample, which has "
                          "no lengths and no axis for the batch")
     sizes = torch.tensor([p.shape[axis] for p in plain])
-    if (sizes==sizes[0]).all(): return torch.stack(plain).as_subclass(cls)
-    return cls(torch.stack([_widen(p, axis, int(sizes.max()), cls.pad) for p in plain]), sizes)
+    full = (sizes==sizes[0]).all()
+    x = torch.stack(plain if full else [_widen(p, axis, int(sizes.max()), cls.pad) for p in plain])
+    res = x.as_subclass(cls) if full else cls(x, sizes)
+    res.set_meta(samples[0])
+    return res
 
 def _widen(x, axis, size, value):
     "A tensor with `value` behind it along an axis, up to a size"
