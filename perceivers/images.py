@@ -8,13 +8,14 @@ __all__ = ['image_formats', 'preparations', 'open_image', 'prepare_photo', 'prep
            'mnist_dls', 'class_files', 'cifar10_dls', 'cifar100_dls', 'folder_dls', 'imagenette_dls']
 
 # %% ../nbs/21_images.ipynb #93e4020e
-import inspect, math, os, warnings
+import hashlib, inspect, math, mimetypes, os, warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
 from PIL import ImageOps, UnidentifiedImageError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 warnings.filterwarnings('ignore', '`torch.jit.script` is deprecated', FutureWarning) # fastai's import sets it off
 from fastai.vision.all import *
 from .archives import check_labels, fetch_archive, fetch_mnist, find_data, read_cifar, read_idx
@@ -405,16 +406,61 @@ def mnist_dls(
                      n_valid, bs=bs, preparation='mnist_ink', **kwargs)
 
 # %% ../nbs/21_images.ipynb #d9a73523
+_suffixes = set('.png .jpg .jpeg .jpe .jfif .webp .gif .tif .tiff .bmp .dib .ppm .pgm .pbm .pnm'.split())
+
+def _listed(path, passed):
+    "Folders and image files of a folder, by name; `passed` gets what looks like one and is none"
+    folders,files = [],[]
+    with os.scandir(path) as entries: entries = sorted(entries, key=lambda o: o.name)
+    for o in entries:
+        suffix = Path(o.name).suffix.lower()
+        image = suffix in _suffixes
+        if o.name.startswith('.'): continue
+        if o.is_symlink():
+            if image or o.is_dir(): passed.append(f'{o.path}, a link')
+        elif o.is_dir(): folders.append(Path(o.path))
+        elif image and not o.is_file(): passed.append(f'{o.path}, no regular file')
+        elif image: files.append(Path(o.path))
+        elif (mimetypes.types_map.get(suffix) or '').startswith('image/') or suffix in ('.heic','.heif','.avif','.jxl'):
+            passed.append(f'{o.path}, a format that is not read')
+    return folders,files
+
+def _seen(path):
+    "The layout of a folder in a line"
+    folders,files = _listed(path, [])
+    inner = [(f.name, *map(len, _listed(f, []))) for f in folders[:5]]
+    said = [f'{n}/ ({k} images)' if not m else f'{n}/ ({m} folders, {k} images)' for n,m,k in inner]
+    if len(folders) > 5: said.append(f'{len(folders)-5} more folders')
+    return ', '.join([*said, f'{len(files)} images'] if files or not said else said)
+
 def class_files(
     path:Path, # a folder of class folders
+    levels:int=1, # 2 where class folders lie in folders of their own, as fastai keeps CIFAR-100
 )->tuple[list, list]: # image files in order, and the class of each: the name of its folder
-    """Image files below a folder with their classes
+    """Image files in class folders with their classes
 
-    Raises FileNotFoundError if there is no such folder, ValueError if it has no images."""
+    Raises FileNotFoundError if there is no such folder; ValueError, with the layout seen, if images do not lie in class
+    folders at that level, or a class has no image."""
+    path = Path(path)
     if not path.is_dir(): raise FileNotFoundError(f"there is no folder {path}")
-    files = sorted(o for o in get_image_files(path) if o.parent!=path)
-    if not files:
-        raise ValueError(f"{path} has no image files in class folders: it must be laid out as {path}/CLASS/IMAGE.png")
+    def refuse(why):
+        raise ValueError(f"{path}: {why}; it must be laid out as {path}/{'GROUP/'*(levels-1)}CLASS/IMAGE.png. "
+                         f"Seen: {_seen(path)}")
+    passed,classes,files = [],[path],[]
+    for _ in range(levels):
+        inner = [_listed(o, passed) for o in classes]
+        if any(own for _,own in inner): refuse(f"images lie beside class folders, or there are no class folders")
+        classes = [o for folders,_ in inner for o in folders]
+    if not classes: refuse("it has no image files in class folders")
+    names = [o.name.lower() for o in classes]
+    twice = next((o.name for o in classes if names.count(o.name.lower()) > 1), None)
+    if twice: refuse(f"there is more than one class folder {twice}, perhaps in other case")
+    for o in classes:
+        folders,own = _listed(o, passed)
+        if folders: refuse(f"the class folder {o.name} has folders in it, such as {folders[0].name}")
+        if not own: refuse(f"the class folder {o.name} has no image files")
+        files += own
+    if passed: warnings.warn(f"{path}: left out {len(passed)}: {passed[0]}" + ', and others'*(len(passed)>1))
     return files,[o.parent.name for o in files]
 
 # %% ../nbs/21_images.ipynb #505d407c
@@ -424,22 +470,38 @@ def _known(names, vocab, path):
     return names
 
 # %% ../nbs/21_images.ipynb #2e87db35
+def _content_hash(files, size):
+    "A hash of the names and the contents of files"
+    h = hashlib.sha256(f'{len(files)} files as photo {size}'.encode())
+    for o in files:
+        data = o.read_bytes()
+        h.update(f'\0{o.parent.name}/{o.name}\0{len(data)}\0'.encode())
+        h.update(data)
+    return h.hexdigest()
+
+def _kept_pixels(path, source):
+    "The images in a file that was made of `source`, None if there is no such file or it is damaged"
+    with suppress(SafetensorError, OSError), safe_open(path, 'pt') as f:
+        said = f.metadata() or {}
+        x = f.get_tensor('x') if said.get('source')==source else None
+        if x is not None and hashlib.sha256(x.numpy().tobytes()).hexdigest()==said.get('pixels'): return x
+
 def _pixels(path, files, size):
     "Images (n,3,*size) of the files below a folder, opened once and kept beside it"
-    kept,tmp,x = path.with_suffix('.safetensors'),path.with_suffix(f'.{os.getpid()}.tmp'),None
-    with suppress(SafetensorError, FileNotFoundError): x = load_file(kept)['x']
-    if x is None or len(x)!=len(files):
-        x = torch.stack([prepare_photo(o, size) for o in files])
-        with suppress(OSError):
-            tmp.write_bytes(save({'x':x}))
-            os.replace(tmp, kept)
-        with suppress(OSError): tmp.unlink()
+    kept,tmp,source = path.with_suffix('.safetensors'),path.with_suffix('.safetensors.tmp'),_content_hash(files, size)
+    x = _kept_pixels(kept, source)
+    if x is not None: return x
+    x = torch.stack([prepare_photo(o, size) for o in files])
+    with suppress(OSError):
+        tmp.write_bytes(save({'x':x}, dict(source=source, pixels=hashlib.sha256(x.numpy().tobytes()).hexdigest())))
+        os.replace(tmp, kept)
+    with suppress(OSError): tmp.unlink()
     return x
 
 # %% ../nbs/21_images.ipynb #613f9d1b
-def _read_folder(path, vocab=None, size=(32,32)):
+def _read_folder(path, vocab=None, size=(32,32), levels=1):
     "Images, labels and names of the classes of a folder"
-    files,names = class_files(path)
+    files,names = class_files(path, levels)
     vocab = vocab or sorted(set(names))
     y = tensor([vocab.index(o) for o in _known(names, vocab, path)])
     return _pixels(path, files, size),y,vocab
@@ -451,17 +513,29 @@ _bins = {'cifar-10-batches-bin': (1, 'batches.meta.txt',
 
 def _read_cifar(folder, part, vocab=None):
     "Images, labels and names of the classes of the training or test set, from either form"
-    if folder.name not in _bins: return _read_folder(folder/part, vocab)
+    if folder.name not in _bins: return _read_folder(folder/part, vocab, levels=2 if folder.name=='cifar100' else 1)
     n_labels,names,files = _bins[folder.name]
     vocab = (folder/names).read_text().split()
     xs,ys = zip(*(read_cifar(folder/o, len(vocab), n_labels) for o in files[part]))
     return torch.cat(xs),torch.cat(ys),vocab
 
 # %% ../nbs/21_images.ipynb #fa5c122b
+def _count_classes(y, vocab, n, folder):
+    "Warns unless `n` images are dealt out evenly"
+    counts = y.bincount(minlength=len(vocab))
+    if (counts*len(vocab)!=n).any():
+        few = int(counts.argmin())
+        warnings.warn(f"{folder}: {len(y)} images, {int(counts[few])} of class {vocab[few]}; "
+                      f"the official set has {n}, {n//len(vocab)} of each class")
+    return y
+
 def _cifar_dls(names, url, stats, path, n_valid, **kwargs):
     folder = find_data(names, partial(fetch_archive, url, last(names)), path)
     x,y,vocab = _read_cifar(folder, 'train')
-    return image_dls((x,y), lambda: _read_cifar(folder, 'test', vocab)[:2], vocab, stats, n_valid, **kwargs)
+    def get_test():
+        xt,yt,_ = _read_cifar(folder, 'test', vocab)
+        return xt,_count_classes(yt, vocab, 10_000, folder)
+    return image_dls((x,_count_classes(y, vocab, 50_000, folder)), get_test, vocab, stats, n_valid, **kwargs)
 
 # %% ../nbs/21_images.ipynb #8e0a3f73
 @delegates(image_dls, but=['train','get_test','vocab','stats','preparation'])
@@ -492,6 +566,28 @@ def cifar100_dls(
     names = {'cifar-100-binary':'cifar-100-binary.tar.gz', 'cifar100':'cifar100.tgz'}
     return _cifar_dls(names, URLs.CIFAR_100, stats, path, n_valid, bs=bs, **kwargs)
 
+# %% ../nbs/21_images.ipynb #d7f84acb
+_sets = {'train':('train','training'), 'valid':('valid','validation','val','dev'), 'test':('test','testing')}
+
+def _set_folders(path, test=None):
+    "The folder of each set; the training set's alone, `path` itself, where it holds class folders"
+    if not path.is_dir(): raise FileNotFoundError(f"there is no folder {path}")
+    folders,files = _listed(path, [])
+    if test and not any(o.name==test for o in folders): raise ValueError(f"test={test!r} is no folder in {path}")
+    found = {k:[o for o in folders if o.name.lower() in names and o.name!=test] for k,names in _sets.items()}
+    if test: found['test'] = [path/test]
+    if not any(found.values()): return {'train':path}
+    others = [o for o in folders if o.name!=test and not any(o.name.lower() in names for names in _sets.values())]
+    double = next((v for v in found.values() if len(v)>1), None)
+    why = ("it has no folder for training" if not found['train'] else
+           f"{double[0].name} and {double[1].name} are the same set" if double else
+           f"{others[0].name} lies beside {found['train'][0].name}, and is no set" if others else
+           "images lie beside the folders of the sets" if files else None)
+    if why:
+        raise ValueError(f"{path}: {why}; there must be class folders, or folders named train, valid and test (the "
+                         f"last two may be missing) with class folders in them. Seen: {_seen(path)}")
+    return {k:v[0] for k,v in found.items() if v}
+
 # %% ../nbs/21_images.ipynb #3b73e53f
 def _labelled(path, vocab):
     "Image files of a folder, whose classes training knows"
@@ -500,54 +596,84 @@ def _labelled(path, vocab):
     return files
 
 # %% ../nbs/21_images.ipynb #0165479b
-def _cut(files, vocab, pct, seed):
+def _cut(files, vocab, pct, seed, path):
     "Files that stay and files held out"
     y = tensor([vocab.index(o.parent.name) for o in files])
-    return [[files[i] for i in o] for o in holdout(y, max(1, int(pct*len(files))), seed)]
+    spare = (y.bincount(minlength=len(vocab))[y] > 1).nonzero()[:,0]
+    n = max(1, int(pct*len(files)))
+    if n >= len(spare):
+        raise ValueError(f"{path}: {len(files)} images of {len(vocab)} classes are too few to hold {n} out; give it "
+                         "more images of each class, or folders valid and test")
+    held = set(spare[holdout(y[spare], n, seed)[1]].tolist())
+    return [o for i,o in enumerate(files) if i not in held],[files[i] for i in sorted(held)]
 
 # %% ../nbs/21_images.ipynb #1f8261a7
-def _folder_parts(path, test, valid_pct, seed):
+def _readable(files, p, bad):
+    "The files, without those that cannot be read if `bad` is 'skip'"
+    if bad=='raise': return files
+    def fault(o):
+        try: p.pixels(o)
+        except (ValueError, OSError) as e: return str(e)
+    with ThreadPoolExecutor() as pool: faults = list(pool.map(fault, files))
+    why = [o for o in faults if o]
+    if why: print(f"skipped {len(why)} of {len(files)} files:", *why[:10], *(['…'] if why[10:] else []), sep='\n  ')
+    return [o for o,f in zip(files, faults) if not f]
+
+def _folder_parts(path, test, valid_pct, seed, keep=noop):
     "Files of the training and the validation set, files or the folder of the test set, and the names of the classes"
-    parts = {o.name: o for o in path.ls() if o.is_dir()} if (path/'train').is_dir() else {}
-    train,names = class_files(parts.get('train', path))
+    if not 0 < valid_pct < 1: raise ValueError(f"valid_pct={valid_pct} must lie between 0 and 1")
+    folders = _set_folders(path, test)
+    train,names = class_files(folders['train'])
     vocab = sorted(set(names))
     if len(vocab) < 2: raise ValueError(f"{path} has one class only, {vocab[0]}; at least two are needed")
-    tested = parts.pop(test, None)
-    if not tested and test!='test': raise ValueError(f"test={test!r} is no folder in {path}")
-    if not tested: train,tested = _cut(train, vocab, valid_pct, 42)
-    held = parts.get('valid', parts.get('val'))
-    train,valid = (train,_labelled(held, vocab)) if held else _cut(train, vocab, valid_pct, seed)
+    train = keep(train)
+    lost = set(vocab)-{o.parent.name for o in train}
+    if lost: raise ValueError(f"{path}: no image of class {min(lost)} can be read")
+    tested = folders.get('test')
+    if not tested: train,tested = _cut(train, vocab, valid_pct, 42, path)
+    held = folders.get('valid')
+    train,valid = (train,keep(_labelled(held, vocab))) if held else _cut(train, vocab, valid_pct, seed, path)
     return train,valid,tested,vocab
 
 # %% ../nbs/21_images.ipynb #e11b6f64
-def _photo_block(n_train, n_valid, vocab, size, batch_tfms):
+def _photo_block(n_train, n_valid, vocab, p, batch_tfms):
     "How files become batches; the first `n_train` are the training set, the next `n_valid` the validation set"
-    mean,std = imagenet_stats
-    blocks = PreparedImageBlock(name='photo', size=size, mean=mean, std=std),CategoryBlock(vocab)
+    blocks = PreparedImageBlock(**p.settings),CategoryBlock(vocab)
     return DataBlock(blocks, get_y=parent_label, splitter=IndexSplitter(range(n_train, n_train+n_valid)),
-        batch_tfms=L(batch_tfms))
+        batch_tfms=batch_tfms)
 
 # %% ../nbs/21_images.ipynb #95da5db8
 def folder_dls(
-    path:str|Path, # a folder of class folders, or of `train`, `valid` or `val`, and `test` with class folders in them
-    size:int=64, # H and W that images are scaled and cropped to
+    path:str|Path, # a folder of class folders, or of folders `train`, `valid` and `test` with class folders in them
+    size:int|tuple[int, int]=64, # H and W, or (H, W), that images are brought to
     bs:int=64, # B, images in a batch
-    batch_tfms:list=None, # more of fastai's batch transforms, such as `aug_transforms()`
+    batch_tfms:list|None=None, # more of fastai's batch transforms, such as `aug_transforms()`
+    flip:bool=False, # are training images mirrored at random? Not where left and right differ
+    shift:int=0, # pixels by which training images are moved at random
     valid_pct:float=0.2, # share of the training images to hold out for a set that has no folder
     seed:int=42, # of the cut between training and validation set; a test set that must be cut is always the same
-    test:str='test', # name of the test set's folder
+    test:str|None=None, # name of the test set's folder; None: test or testing
     num_workers:int=0, # processes that read images
+    n_ch:int=3, # 1 for grey, 3 for colour
+    resize:str='crop', # 'crop' the middle, 'squish' the whole, or 'pad' the whole with black
+    bad:str='raise', # a file that cannot be read ends the training ('raise') or is left out ('skip')
     device=None, # where batches go; fastai's default device if None
-)->SplitDataLoaders: # batches (x (B,3,size,size), y (B,))
+    **settings, # for `prepare_photo`: `top`, `max_pixels`
+)->SplitDataLoaders: # batches (x (B,n_ch,H,W), y (B,))
     """Any folder of images
 
-    Raises FileNotFoundError if there is none, ValueError if it has no images, one class only, an image that cannot
-    be read, or no folder named as `test` says."""
-    train,valid,tested,vocab = _folder_parts(Path(path), test, valid_pct, seed)
-    block = _photo_block(len(train), len(valid), vocab, size, batch_tfms)
+    Raises FileNotFoundError if there is none; ValueError, naming the folder, if its layout is another, it has one class
+    or too few images, or no folder named as `test` says; and, naming the file, if an image cannot be read."""
+    if bad not in ('raise','skip'): raise ValueError(f"bad={bad!r} must be 'raise' or 'skip'")
+    mean,std = imagenet_stats if n_ch==3 else ([.449],[.226])
+    p = Preparation('photo', size, n_ch, mean, std, resize=resize, **settings)
+    keep = partial(_readable, p=p, bad=bad)
+    train,valid,tested,vocab = _folder_parts(Path(path), test, valid_pct, seed, keep)
+    block = _photo_block(len(train), len(valid), vocab, p, [*_augmentation(shift, flip), *L(batch_tfms)])
     dls = block.dataloaders(train+valid, bs=bs, num_workers=num_workers, drop_last=len(train)>=bs,
                             device=ifnone(device, default_device()))
-    get_test = lambda: dls.test_dl(tested if isinstance(tested, list) else _labelled(tested, vocab), with_labels=True)
+    def get_test():
+        return dls.test_dl(tested if isinstance(tested, list) else keep(_labelled(tested, vocab)), with_labels=True)
     return SplitDataLoaders(*dls.loaders, get_test=get_test, device=dls.device)
 
 # %% ../nbs/21_images.ipynb #ef15837f
