@@ -15,6 +15,7 @@ from .models import *
 from .learner import *
 from .interpret import *
 from .runs import *
+from .commands import *
 from .tasks import *
 from .reading import *
 
