@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from fastcore.basics import patch
 from fastcore.script import call_parse, parse_cli
 from .checkpoint import load_checkpoint, save_checkpoint
-from .data import ImageTensors, image_tensor
+from .data import ArrayDataset, image_tensor
 from .images import cifar100_dls, cifar10_dls, digits_dls, folder_dls, imagenette_dls, mnist_dls
 from .encoder import scales
 from .inputs import ImageInput
@@ -173,7 +173,7 @@ def save_pictures(
 
 # %% ../nbs/26_runs.ipynb #1c7fc03d
 def _ink_share(ds):
-    if not isinstance(ds, ImageTensors) or ds.x.shape[1]!=1: return 20/28
+    if not isinstance(ds, ArrayDataset) or ds.x.shape[1]!=1: return 20/28
     ink = ds.x[:2000,0] > 64
     def extent(b): return torch.where(b.any(1), b.shape[1]-b.flip(1).int().argmax(1)-b.int().argmax(1), 0)
     sides = torch.maximum(extent(ink.any(2)), extent(ink.any(1)))

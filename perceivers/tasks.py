@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from .text import encode_text, decode_text, specials
 from .flow import end_point_error, flow_image, warp
 from .archives import data_roots, find_data
-from .data import SplitDataLoaders, arrays_dls
+from .data import SplitDataLoaders, array_dls
 from .images import cifar10_dls, digits_dls, mnist_dls
 import matplotlib.pyplot as plt
 from fastai.vision.all import CrossEntropyLossFlat, ItemTransform, Path
@@ -56,11 +56,11 @@ def show_halves(
 def halves_dls(
     bs:int=64, # B
     n:int|None=None, # how many training images; None: all
-    **kwargs, # for `arrays_dls`
+    **kwargs, # for `array_dls`
 )->SplitDataLoaders: # upper halves (B, 1, H/2, W), lower halves likewise, from 0 to 1
     "MNIST's digits cut in two, or scikit-learn's where MNIST is not at hand"
     dls = written_dls()
-    return arrays_dls(_halves(dls.train_ds, n), _halves(dls.valid_ds, n), lambda: _halves(dls.test.dataset, n),
+    return array_dls(_halves(dls.train_ds, n), _halves(dls.valid_ds, n), lambda: _halves(dls.test.dataset, n),
                       bs=bs, show=show_halves, loss_func=nn.MSELoss(), **kwargs)
 
 # %% ../nbs/28_tasks.ipynb #f9da41df
@@ -125,7 +125,7 @@ def text_dls(
     length:int=128, # symbols of a window
     bs:int=64, # B
     share:float=0.15, # of symbols that are hidden
-    **kwargs, # for `arrays_dls`
+    **kwargs, # for `array_dls`
 )->SplitDataLoaders: # what is seen (B, length), what was hidden or -100 (B, length)
     """Windows of a text with hidden symbols; the last tenth is the test set, the tenth before it the validation set
 
@@ -136,7 +136,7 @@ def text_dls(
     train,valid,test = _three_sets(ids)
     def hidden(o): return HideBytes(share, seed=0)((_windows(o, length),))
     half = torch.cat([_windows(train, length), _windows(train[length//2:], length)])
-    return arrays_dls((half,), hidden(valid), lambda: hidden(test), bs=bs, tfm=HideBytes(share), show=show_text,
+    return array_dls((half,), hidden(valid), lambda: hidden(test), bs=bs, tfm=HideBytes(share), show=show_text,
                       loss_func=CrossEntropyLossFlat(ignore_index=-100), **kwargs)
 
 # %% ../nbs/28_tasks.ipynb #2490c353
@@ -272,12 +272,12 @@ def show_sounds(
 def spoken_dls(
     bs:int=64, # B
     length:int=8000, # samples of a sound
-    **kwargs, # for `arrays_dls`
+    **kwargs, # for `array_dls`
 )->SplitDataLoaders: # sounds (B, 1, length), digits (B,)
     "Spoken digits; recordings 0 to 4 of each speaker and digit are the test set, 5 to 9 the validation set"
     x,y,k = spoken_digits(length)
     def between(lo, hi): return x[(k>=lo)&(k<hi)],y[(k>=lo)&(k<hi)]
-    return arrays_dls(between(10,1000), between(5,10), lambda: between(0,5), bs=bs, tfm=ShiftSound(),
+    return array_dls(between(10,1000), between(5,10), lambda: between(0,5), bs=bs, tfm=ShiftSound(),
                       show=show_sounds, loss_func=CrossEntropyLossFlat(), **kwargs)
 
 # %% ../nbs/28_tasks.ipynb #89b128d4
@@ -326,12 +326,12 @@ def show_points(
 def points_dls(
     bs:int=64, # B
     n:int=96, # M, points of a digit
-    **kwargs, # for `arrays_dls`
+    **kwargs, # for `array_dls`
 )->SplitDataLoaders: # points (B, M, 2), digits (B,)
     "Written digits as points; MNIST's, or scikit-learn's where MNIST is not at hand"
     dls = written_dls()
     def points(ds, seed): return ink_points(ds.x, n, seed),ds.y
-    return arrays_dls(points(dls.train_ds, 0), points(dls.valid_ds, 1), lambda: points(dls.test.dataset, 2), bs=bs,
+    return array_dls(points(dls.train_ds, 0), points(dls.valid_ds, 1), lambda: points(dls.test.dataset, 2), bs=bs,
                       tfm=ShiftPoints(), show=show_points, loss_func=CrossEntropyLossFlat(), **kwargs)
 
 # %% ../nbs/28_tasks.ipynb #bd49b1b3
@@ -393,14 +393,14 @@ def show_pairs(
 def pairs_dls(
     bs:int=32, # B
     repeat:int=4, # written digits for each recording
-    **kwargs, # for `arrays_dls`
+    **kwargs, # for `array_dls`
 )->SplitDataLoaders: # sounds (B, 1, 8000) and pictures (B, 1, H, W), digits (B,)
     "Spoken and written digits of the same value, both spoiled by `Spoil`"
     (x,y,k),dls = spoken_digits(),written_dls()
     def pairs(lo, hi, ds, seed): return _pairs((x,y), ((k>=lo)&(k<hi)).nonzero()[:,0], ds, repeat, seed)
     def valid(): return Spoil(seed=1)(pairs(5, 10, dls.valid_ds, 1))
     def test(): return Spoil(seed=2)(pairs(0, 5, dls.test.dataset, 2))
-    return arrays_dls(pairs(10, 1000, dls.train_ds, 0), valid(), test, n_inp=2, bs=bs, tfm=Spoil(), show=show_pairs,
+    return array_dls(pairs(10, 1000, dls.train_ds, 0), valid(), test, n_inp=2, bs=bs, tfm=Spoil(), show=show_pairs,
                       loss_func=CrossEntropyLossFlat(), **kwargs)
 
 # %% ../nbs/28_tasks.ipynb #ffeb0b46
@@ -498,12 +498,12 @@ def show_flow(
 def flow_dls(
     bs:int=32, # B
     size:int=24, # side of the frames
-    **kwargs, # for `arrays_dls`
+    **kwargs, # for `array_dls`
 )->SplitDataLoaders: # frames (B, 2, 3, size, size), motion (B, size, size, 2)
     "CIFAR-10's pictures under made-up motions, or pieces of two photographs where CIFAR-10 is not at hand"
     train,valid,test = moving_pictures()
     def still(x, seed): return Move(size, seed=seed)((x,))
-    return arrays_dls((train,), still(valid, 1), lambda: still(test(), 2), bs=bs, tfm=Move(size),
+    return array_dls((train,), still(valid, 1), lambda: still(test(), 2), bs=bs, tfm=Move(size),
                       show=show_flow, loss_func=FlowLoss(), **kwargs)
 
 # %% ../nbs/28_tasks.ipynb #06d91b77

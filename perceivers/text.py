@@ -21,6 +21,8 @@ specials = dict(pad=0, bos=1, eos=2, mask=3, cls=4, sep=5)
 vocab_size = len(specials) + 256
 
 # %% ../nbs/12_text.ipynb #e5d904e0
+_bytes = bytes,bytearray,memoryview
+
 def encode_text(
     text:str|bytes, # any text; bytes as they are
     ends:bool=False, # put `cls` before and `sep` after, as the official tokenizer does
@@ -29,8 +31,8 @@ def encode_text(
 
     Raises TypeError for what is neither str nor bytes. Source: Perceiver IO, section 4.1."""
     check_bool(ends=ends)
-    if not isinstance(text, (str,bytes)): raise TypeError(f"text is a {type(text).__name__}: must be a str or bytes")
-    try: raw = text.encode() if isinstance(text, str) else text
+    if not isinstance(text, (str,*_bytes)): raise TypeError(f"text is a {type(text).__name__}: must be a str or bytes")
+    try: raw = text.encode() if isinstance(text, str) else bytes(text)
     except UnicodeEncodeError as e: raise ValueError(f"text cannot be written as UTF-8: {e}") from e
     ids = torch.tensor(list(raw), dtype=torch.long) + len(specials)
     return F.pad(F.pad(ids, (1,0), value=specials['cls']), (0,1), value=specials['sep']) if ends else ids
@@ -41,7 +43,7 @@ def _as_ids(ids, name):
 
     Raises TypeError or ValueError, naming the argument, for what is no id of a symbol."""
     allowed = f"must be ids (M,), whole numbers from 0 to {vocab_size-1}"
-    try: x = ids if isinstance(ids, Tensor) else torch.tensor(ids)
+    try: x = ids if isinstance(ids, Tensor) else torch.tensor(list(ids) if hasattr(ids, '__array__') else ids)
     except (TypeError,ValueError,RuntimeError) as e:
         raise TypeError(f"{name} is a {type(ids).__name__}: {allowed}") from e
     whole = not x.is_floating_point() and not x.is_complex() and x.dtype != torch.bool
@@ -70,12 +72,12 @@ def pad_texts(
     Raises TypeError for what is no list of texts; ValueError for ids that are no symbols, or a text that is longer
     than `length`."""
     check_bool(ends=ends)
-    if isinstance(texts, (str,bytes,Mapping)) or not isinstance(texts, Iterable):
+    if isinstance(texts, (str,*_bytes,Mapping)) or not isinstance(texts, Iterable):
         raise TypeError(f"texts is a {type(texts).__name__}: must be a list of texts or of ids, such as ['a text'], "
             "or a tokenizer's result['input_ids']")
     rows = []
     for i,t in enumerate(texts):
-        is_text = isinstance(t, (str,bytes))
+        is_text = isinstance(t, (str,*_bytes))
         if ends and not is_text:
             raise ValueError(f"ends=True: texts[{i}] is a {type(t).__name__}, must be a str or bytes; "
                 "ids are taken as they are")
