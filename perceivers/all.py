@@ -14,7 +14,6 @@ from .models import *
 from .learner import *
 from .interpret import *
 from .runs import *
-from .tasks import *
 from .reading import *
 
 # %% ../nbs/43_all.ipynb #693f04b4
