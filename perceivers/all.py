@@ -16,7 +16,6 @@ from .learner import *
 from .interpret import *
 from .runs import *
 from .commands import *
-from .tasks import *
 from .reading import *
 
 # %% ../nbs/43_all.ipynb #693f04b4
