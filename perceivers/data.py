@@ -114,7 +114,9 @@ def collate_ragged(
     *,
     collate_fn_map=None, # PyTorch passes it; it changes nothing
 )->TensorRagged: # of the same class, with `lengths` where they differ
-    "Samples as one padded batch; raises ValueError for samples that differ in more than their lengths"
+    """Samples as one padded batch, with the other attributes of the first
+
+    Raises ValueError for samples that differ in more than their lengths."""
     if not len(samples): raise ValueError("samples is empty: a batch needs at least one")
     cls = type(samples[0])
     axis,plain = cls.axis-1,[o.as_subclass(Tensor) for o in samples]
@@ -125,8 +127,11 @@ def collate_ragged(
         raise ValueError(f"samples[0] has shape {tuple(plain[0].shape)}: a {cls.__name__} here is one sample, which has "
                          "no lengths and no axis for the batch")
     sizes = torch.tensor([p.shape[axis] for p in plain])
-    if (sizes==sizes[0]).all(): return torch.stack(plain).as_subclass(cls)
-    return cls(torch.stack([_widen(p, axis, int(sizes.max()), cls.pad) for p in plain]), sizes)
+    full = (sizes==sizes[0]).all()
+    x = torch.stack(plain if full else [_widen(p, axis, int(sizes.max()), cls.pad) for p in plain])
+    res = x.as_subclass(cls) if full else cls(x, sizes)
+    res.set_meta(samples[0])
+    return res
 
 def _widen(x, axis, size, value):
     "A tensor with `value` behind it along an axis, up to a size"
@@ -167,7 +172,7 @@ class TensorPointCloud(TensorRagged):
 class TensorTable(TensorBase):
     "Rows of a table (B, K): numbers standardised, categories as 0, 1, 2…, NaN where a value is missing"
 
-# %% ../nbs/20_data.ipynb #0ed224fb
+# %% ../nbs/20_data.ipynb #17cfea72
 def _as_tensor(o, what):
     "A tensor, an array or a list of numbers as float32, int64, bool or uint8"
     if hasattr(o, 'to_numpy'): o = o.to_numpy()
@@ -226,7 +231,7 @@ def _target_type(o, vocab, what, image=()):
         raise ValueError(f"{what} has shape {tuple(o.shape)}: with a vocab of {n} it must be (n,), or (n, {n}) of 0 and 1")
     return TensorCategory if n else TensorBase
 
-# %% ../nbs/20_data.ipynb #f9081faa
+# %% ../nbs/20_data.ipynb #74f739af
 class RegressionLoss(nn.Module):
     """Mean squared error between predictions and targets of one shape; either may lack a last axis of 1
 
@@ -258,7 +263,7 @@ class RegressionLoss(nn.Module):
 _losses = {TensorCategory:CrossEntropyLossFlat, TensorMultiCategory:BCEWithLogitsLossFlat,
            TensorMask:partial(CrossEntropyLossFlat, axis=1)}
 
-# %% ../nbs/20_data.ipynb #275d1b6b
+# %% ../nbs/20_data.ipynb #9c27db84
 class ArrayDataset:
     """Arrays side by side in memory: an item for an index, a batch for a list of indices
 
@@ -344,7 +349,7 @@ def _are_names(o):
     first = o[0] if isinstance(o, (list,tuple,L,np.ndarray)) and len(o) else getattr(o, 'iloc', [None])[0]
     return isinstance(first, str)
 
-# %% ../nbs/20_data.ipynb #4a499d7b
+# %% ../nbs/20_data.ipynb #dfac01cd
 @patch
 def decode(self:ArrayDataset,
     o:tuple, # an item
@@ -360,7 +365,7 @@ def _named(self:ArrayDataset, v, kind):
     if self.vocab and kind is TensorMultiCategory: return MultiCategory(self.vocab[i] for i,on in enumerate(v) if on)
     return TitledTensorScalar(v) if v.ndim==0 and v.is_floating_point() else v
 
-# %% ../nbs/20_data.ipynb #51470a3c
+# %% ../nbs/20_data.ipynb #4b46c8b7
 class ScaleBytes(DisplayedTransform):
     "Images of bytes as floats from 0 to 1; images of floats as they are"
     order = IntToFloatTensor.order
@@ -410,7 +415,7 @@ class ArrayDL(TfmdDL):
         bad = [type(o).__name__ for o in self.decode_batch(b, 1)[0] if not hasattr(o, 'show')]
         if bad: raise TypeError(f"nothing says how to draw a {bad[0]}: give the loader a function show(xs, ys, out, n)")
 
-# %% ../nbs/20_data.ipynb #5eb35bce
+# %% ../nbs/20_data.ipynb #b5b1e180
 @patch(as_prop=True)
 def items(self:ArrayDataset)->list: # (n,) of tuples of inputs and targets
     "The samples, one by one"
@@ -562,7 +567,7 @@ def new_empty(self:SplitDataLoaders):
         "save_checkpoint(learn.model, folder) of perceivers.checkpoint, or save_run(learn, folder, settings) of "
         "perceivers.runs for a folder that perceivers-predict reads")
 
-# %% ../nbs/20_data.ipynb #334d8a78
+# %% ../nbs/20_data.ipynb #089a4483
 def array_dls(
     train:tuple, # arrays as `ArrayDataset` takes them: inputs, then targets; or what `tfm` makes them from
     valid:tuple|None=None, # arrays of the validation set, as the model and the loss take them; None: cut from `train`
@@ -571,7 +576,7 @@ def array_dls(
     vocab:list|None=None, # (c,) names of the classes; None: those of `train`, where its target holds names
     n_valid:int|None=None, # samples of a validation set that is cut; None: a fifth
     bs:int=64, # B
-    tfm:Transform|None=None, # done to a whole training batch: an `ItemTransform`
+    tfm:Callable|None=None, # makes another batch, a tuple, of a whole training batch: a function, or an `ItemTransform`
     batch_tfms:list|None=None, # fastai's batch transforms, such as `aug_transforms()`: augmentation for training alone
     show:Callable|None=None, # show(xs, ys, out, n): draws n samples, `out` None where there are no predictions
     loss_func:Callable|None=None, # what a Learner takes if it is not given one; None: by the target
@@ -592,6 +597,7 @@ def array_dls(
     if valid is None: train_ds,valid_ds = _cut(train_ds, n_valid, seed)
     else: valid_ds = data(*valid)
     scale = [ScaleBytes()] if any(issubclass(t, TensorImage) for t in train_ds.types[:n_inp]) else []
+    if tfm and not isinstance(tfm, Transform): tfm = ItemTransform(tfm)
     if tfm and tfm.split_idx is None: tfm.split_idx = 0
     dl = ArrayDL(train_ds, bs=bs, shuffle=True, drop_last=len(train_ds)>=bs, num_workers=0,
                  after_batch=[*L(tfm), *scale, *L(batch_tfms)])
