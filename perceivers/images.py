@@ -308,7 +308,7 @@ def prepare(
 # %% ../nbs/21_images.ipynb #4088beb4
 class PrepareImage(Transform):
     "An image of any kind to bytes, by a `Preparation`"
-    input_types = object # fastai looks here whether a new item enters at this step
+    input_types = object # fastai tests here whether a new item enters at this step
     def __init__(self,
         preparation:Preparation, # how
     )->None:
@@ -418,7 +418,7 @@ def mnist_dls(
 _suffixes = set('.png .jpg .jpeg .jpe .jfif .webp .gif .tif .tiff .bmp .dib .ppm .pgm .pbm .pnm'.split())
 
 def _listed(path, passed):
-    "Folders and image files of a folder, by name; `passed` gets what looks like one and is none"
+    "Folders and image files of a folder, by name; `passed` gets links and what else was meant and is not read"
     folders,files = [],[]
     with os.scandir(path) as entries: entries = sorted(entries, key=lambda o: o.name)
     for o in entries:
