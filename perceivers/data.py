@@ -4,15 +4,14 @@
 
 # %% auto #0
 __all__ = ['TensorRagged', 'collate_ragged', 'TensorAudio', 'TensorSeries', 'TensorBytes', 'TensorPointCloud', 'TensorTable',
-           'RegressionLoss', 'ArrayDataset', 'ScaleBytes', 'ArrayDL', 'RandomShift', 'holdout', 'open_image',
-           'image_tensor', 'SplitDataLoaders', 'array_dls']
+           'RegressionLoss', 'ArrayDataset', 'ScaleBytes', 'ArrayDL', 'RandomShift', 'holdout', 'SplitDataLoaders',
+           'array_dls']
 
 # %% ../nbs/20_data.ipynb #a54ed8ee
 import math, warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from io import BytesIO
 from numbers import Number
 warnings.filterwarnings('ignore', '`torch.jit.script` is deprecated', FutureWarning) # fastai's import sets it off
 from fastai.vision.all import *
@@ -115,7 +114,9 @@ def collate_ragged(
     *,
     collate_fn_map=None, # PyTorch passes it; it changes nothing
 )->TensorRagged: # of the same class, with `lengths` where they differ
-    "Samples as one padded batch; raises ValueError for samples that differ in more than their lengths"
+    """Samples as one padded batch, with the other attributes of the first
+
+    Raises ValueError for samples that differ in more than their lengths."""
     if not len(samples): raise ValueError("samples is empty: a batch needs at least one")
     cls = type(samples[0])
     axis,plain = cls.axis-1,[o.as_subclass(Tensor) for o in samples]
@@ -126,8 +127,11 @@ def collate_ragged(
         raise ValueError(f"samples[0] has shape {tuple(plain[0].shape)}: a {cls.__name__} here is one sample, which has "
                          "no lengths and no axis for the batch")
     sizes = torch.tensor([p.shape[axis] for p in plain])
-    if (sizes==sizes[0]).all(): return torch.stack(plain).as_subclass(cls)
-    return cls(torch.stack([_widen(p, axis, int(sizes.max()), cls.pad) for p in plain]), sizes)
+    full = (sizes==sizes[0]).all()
+    x = torch.stack(plain if full else [_widen(p, axis, int(sizes.max()), cls.pad) for p in plain])
+    res = x.as_subclass(cls) if full else cls(x, sizes)
+    res.set_meta(samples[0])
+    return res
 
 def _widen(x, axis, size, value):
     "A tensor with `value` behind it along an axis, up to a size"
@@ -519,43 +523,6 @@ def holdout(
     held = torch.zeros(len(y), dtype=torch.bool)
     held[_by_class(y, seed)[_even_steps(n, len(y))]] = True
     return (~held).nonzero()[:,0],held.nonzero()[:,0]
-
-# %% ../nbs/20_data.ipynb #912dc31c
-def _to_bytes(o):
-    "A tensor or array (H,W), (C,H,W) or (H,W,C) of an image as bytes, channels last if there are several"
-    a = to_np(o) if isinstance(o, Tensor) else o
-    top = 1 if a.dtype.kind in 'fb' else 255
-    if a.ndim==3 and a.shape[0] in (1,3,4): a = a.transpose(1,2,0)
-    if not (a.min()>=0 and a.max()<=top):
-        raise ValueError(f"values of an image must lie from 0 to {top}, not from {a.min():.3g} to {a.max():.3g}")
-    a = (a*(255/top)).round().astype(np.uint8)
-    return a[...,0] if a.shape[-1]==1 else a
-
-# %% ../nbs/20_data.ipynb #26b72773
-def open_image(
-    o:Path|str|bytes|Tensor|np.ndarray|Image.Image, # a file or bytes, a picture, or an array (H,W), (C,H,W) or (H,W,C)
-)->PILImage: # in colour
-    """A picture of whatever holds one
-
-    Raises ValueError, naming the file, if it cannot be read or an array's values are out of range."""
-    what = o if isinstance(o, (str,Path)) else type(o).__name__
-    if isinstance(o, (Tensor,np.ndarray)): o = _to_bytes(o)
-    try:
-        if isinstance(o, np.ndarray): o = Image.fromarray(o)
-        elif not isinstance(o, Image.Image): o = Image.open(BytesIO(o) if isinstance(o, bytes) else o)
-        return PILImage(o.convert('RGB'))
-    except Exception as e: raise ValueError(f"{what} cannot be read as an image: {e}") from e
-
-# %% ../nbs/20_data.ipynb #294804ab
-def image_tensor(
-    o, # anything `open_image` takes
-    size:tuple[int, int], # (H, W) pixels
-    n_ch:int=3, # 1 for grey, 3 for colour
-)->Tensor: # (n_ch, H, W) uint8
-    "An image in a set's colours and size, nothing else done to it. Raises ValueError if it cannot be read"
-    im = open_image(o).convert('L' if n_ch==1 else 'RGB')
-    if im.shape!=tuple(size): im = im.resize(tuple(size)[::-1], BILINEAR)
-    return image2tensor(im)
 
 # %% ../nbs/20_data.ipynb #0a4fedfd
 class SplitDataLoaders(DataLoaders):

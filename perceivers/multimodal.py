@@ -10,7 +10,7 @@ import torch
 from torch import nn, Tensor
 from .inputs import InputAdapter
 from .outputs import OutputAdapter, VectorOutput
-from .position import MAX_COUNT, Tokens, check_bool, check_float, check_int, check_is_tokens, check_real
+from .position import MAX_COUNT, Tokens, check_bool, check_float, check_int, check_is_tokens, check_real, graph_mode
 
 # %% ../nbs/16_multimodal.ipynb #206d204b
 class VectorInput(InputAdapter):
@@ -121,6 +121,8 @@ class MultimodalInput(InputAdapter):
 
         Raises ValueError for observations that are missing, unknown or None, and masks without a name."""
         adapters = self.adapters
+        if not isinstance(xb, (tuple,list)):
+            raise TypeError(f"xb is a {type(xb).__name__}: must be a tuple, of one dict or of every adapter's elements")
         if len(xb)==1 and isinstance(xb[0], dict):
             given = xb[0]
             extra,missing = [k for k in given if k not in adapters],[k for k in adapters if given.get(k) is None]
@@ -135,6 +137,8 @@ class MultimodalInput(InputAdapter):
             raise ValueError(f"the batch has {len(xb)} data elements, must have n_inp={self.n_inp}: "
                 f"one or more for each of {list(adapters)}, or one dict")
         if isinstance(mask, Tensor) and self.n_inp==1: mask = (mask,)
+        if isinstance(mask, tuple) and len(mask) != self.n_inp:
+            raise ValueError(f"mask has {len(mask)} elements, must have n_inp={self.n_inp}: None where all is real")
         data,masks,i = {},{},0
         for k,o in adapters.items():
             n = getattr(o, 'n_inp', 1)
@@ -152,6 +156,9 @@ class MultimodalInput(InputAdapter):
         "All modalities as one list of tokens; raises ValueError for names that are unknown or missing"
         data,masks = self.deal(xb, mask)
         named = {k: self.adapters[k](*x, mask=masks.get(k)) for k,x in data.items()}
+        sizes = {k:t.content.shape[0] for k,t in named.items()}
+        if not graph_mode() and len(set(sizes.values())) > 1:
+            raise ValueError(f"the batch has {sizes} samples: every modality must have as many")
         rows = [self._hide(k, _pad_rows(t.array(), self.tags[f'm_{k}'])) for k,t in named.items()]
         dtypes = [o.dtype for o in rows]
         rows = [o.to(max(dtypes, key=lambda d: torch.finfo(d).bits)) for o in rows]
