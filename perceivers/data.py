@@ -4,15 +4,14 @@
 
 # %% auto #0
 __all__ = ['TensorRagged', 'collate_ragged', 'TensorAudio', 'TensorSeries', 'TensorBytes', 'TensorPointCloud', 'TensorTable',
-           'RegressionLoss', 'ArrayDataset', 'ScaleBytes', 'ArrayDL', 'RandomShift', 'holdout', 'open_image',
-           'image_tensor', 'SplitDataLoaders', 'array_dls']
+           'RegressionLoss', 'ArrayDataset', 'ScaleBytes', 'ArrayDL', 'RandomShift', 'holdout', 'SplitDataLoaders',
+           'array_dls']
 
 # %% ../nbs/20_data.ipynb #a54ed8ee
 import math, warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from io import BytesIO
 from numbers import Number
 warnings.filterwarnings('ignore', '`torch.jit.script` is deprecated', FutureWarning) # fastai's import sets it off
 from fastai.vision.all import *
@@ -173,7 +172,7 @@ class TensorPointCloud(TensorRagged):
 class TensorTable(TensorBase):
     "Rows of a table (B, K): numbers standardised, categories as 0, 1, 2…, NaN where a value is missing"
 
-# %% ../nbs/20_data.ipynb #0ed224fb
+# %% ../nbs/20_data.ipynb #17cfea72
 def _as_tensor(o, what):
     "A tensor, an array or a list of numbers as float32, int64, bool or uint8"
     if hasattr(o, 'to_numpy'): o = o.to_numpy()
@@ -232,7 +231,7 @@ def _target_type(o, vocab, what, image=()):
         raise ValueError(f"{what} has shape {tuple(o.shape)}: with a vocab of {n} it must be (n,), or (n, {n}) of 0 and 1")
     return TensorCategory if n else TensorBase
 
-# %% ../nbs/20_data.ipynb #f9081faa
+# %% ../nbs/20_data.ipynb #74f739af
 class RegressionLoss(nn.Module):
     """Mean squared error between predictions and targets of one shape; either may lack a last axis of 1
 
@@ -264,7 +263,7 @@ class RegressionLoss(nn.Module):
 _losses = {TensorCategory:CrossEntropyLossFlat, TensorMultiCategory:BCEWithLogitsLossFlat,
            TensorMask:partial(CrossEntropyLossFlat, axis=1)}
 
-# %% ../nbs/20_data.ipynb #275d1b6b
+# %% ../nbs/20_data.ipynb #9c27db84
 class ArrayDataset:
     """Arrays side by side in memory: an item for an index, a batch for a list of indices
 
@@ -350,7 +349,7 @@ def _are_names(o):
     first = o[0] if isinstance(o, (list,tuple,L,np.ndarray)) and len(o) else getattr(o, 'iloc', [None])[0]
     return isinstance(first, str)
 
-# %% ../nbs/20_data.ipynb #4a499d7b
+# %% ../nbs/20_data.ipynb #dfac01cd
 @patch
 def decode(self:ArrayDataset,
     o:tuple, # an item
@@ -366,7 +365,7 @@ def _named(self:ArrayDataset, v, kind):
     if self.vocab and kind is TensorMultiCategory: return MultiCategory(self.vocab[i] for i,on in enumerate(v) if on)
     return TitledTensorScalar(v) if v.ndim==0 and v.is_floating_point() else v
 
-# %% ../nbs/20_data.ipynb #51470a3c
+# %% ../nbs/20_data.ipynb #4b46c8b7
 class ScaleBytes(DisplayedTransform):
     "Images of bytes as floats from 0 to 1; images of floats as they are"
     order = IntToFloatTensor.order
@@ -416,7 +415,7 @@ class ArrayDL(TfmdDL):
         bad = [type(o).__name__ for o in self.decode_batch(b, 1)[0] if not hasattr(o, 'show')]
         if bad: raise TypeError(f"nothing says how to draw a {bad[0]}: give the loader a function show(xs, ys, out, n)")
 
-# %% ../nbs/20_data.ipynb #5eb35bce
+# %% ../nbs/20_data.ipynb #b5b1e180
 @patch(as_prop=True)
 def items(self:ArrayDataset)->list: # (n,) of tuples of inputs and targets
     "The samples, one by one"
@@ -525,43 +524,6 @@ def holdout(
     held[_by_class(y, seed)[_even_steps(n, len(y))]] = True
     return (~held).nonzero()[:,0],held.nonzero()[:,0]
 
-# %% ../nbs/20_data.ipynb #912dc31c
-def _to_bytes(o):
-    "A tensor or array (H,W), (C,H,W) or (H,W,C) of an image as bytes, channels last if there are several"
-    a = to_np(o) if isinstance(o, Tensor) else o
-    top = 1 if a.dtype.kind in 'fb' else 255
-    if a.ndim==3 and a.shape[0] in (1,3,4): a = a.transpose(1,2,0)
-    if not (a.min()>=0 and a.max()<=top):
-        raise ValueError(f"values of an image must lie from 0 to {top}, not from {a.min():.3g} to {a.max():.3g}")
-    a = (a*(255/top)).round().astype(np.uint8)
-    return a[...,0] if a.shape[-1]==1 else a
-
-# %% ../nbs/20_data.ipynb #26b72773
-def open_image(
-    o:Path|str|bytes|Tensor|np.ndarray|Image.Image, # a file or bytes, a picture, or an array (H,W), (C,H,W) or (H,W,C)
-)->PILImage: # in colour
-    """A picture of whatever holds one
-
-    Raises ValueError, naming the file, if it cannot be read or an array's values are out of range."""
-    what = o if isinstance(o, (str,Path)) else type(o).__name__
-    if isinstance(o, (Tensor,np.ndarray)): o = _to_bytes(o)
-    try:
-        if isinstance(o, np.ndarray): o = Image.fromarray(o)
-        elif not isinstance(o, Image.Image): o = Image.open(BytesIO(o) if isinstance(o, bytes) else o)
-        return PILImage(o.convert('RGB'))
-    except Exception as e: raise ValueError(f"{what} cannot be read as an image: {e}") from e
-
-# %% ../nbs/20_data.ipynb #294804ab
-def image_tensor(
-    o, # anything `open_image` takes
-    size:tuple[int, int], # (H, W) pixels
-    n_ch:int=3, # 1 for grey, 3 for colour
-)->Tensor: # (n_ch, H, W) uint8
-    "An image in a set's colours and size, nothing else done to it. Raises ValueError if it cannot be read"
-    im = open_image(o).convert('L' if n_ch==1 else 'RGB')
-    if im.shape!=tuple(size): im = im.resize(tuple(size)[::-1], BILINEAR)
-    return image2tensor(im)
-
 # %% ../nbs/20_data.ipynb #0a4fedfd
 class SplitDataLoaders(DataLoaders):
     "fastai's `DataLoaders` with a third loader, `test`, whose data is not read before the first use of `dls.test`"
@@ -605,7 +567,7 @@ def new_empty(self:SplitDataLoaders):
         "save_checkpoint(learn.model, folder) of perceivers.checkpoint, or save_run(learn, folder, settings) of "
         "perceivers.runs for a folder that perceivers-predict reads")
 
-# %% ../nbs/20_data.ipynb #334d8a78
+# %% ../nbs/20_data.ipynb #089a4483
 def array_dls(
     train:tuple, # arrays as `ArrayDataset` takes them: inputs, then targets; or what `tfm` makes them from
     valid:tuple|None=None, # arrays of the validation set, as the model and the loss take them; None: cut from `train`
@@ -614,7 +576,7 @@ def array_dls(
     vocab:list|None=None, # (c,) names of the classes; None: those of `train`, where its target holds names
     n_valid:int|None=None, # samples of a validation set that is cut; None: a fifth
     bs:int=64, # B
-    tfm:Transform|None=None, # done to a whole training batch: an `ItemTransform`
+    tfm:Callable|None=None, # makes another batch, a tuple, of a whole training batch: a function, or an `ItemTransform`
     batch_tfms:list|None=None, # fastai's batch transforms, such as `aug_transforms()`: augmentation for training alone
     show:Callable|None=None, # show(xs, ys, out, n): draws n samples, `out` None where there are no predictions
     loss_func:Callable|None=None, # what a Learner takes if it is not given one; None: by the target
@@ -635,6 +597,7 @@ def array_dls(
     if valid is None: train_ds,valid_ds = _cut(train_ds, n_valid, seed)
     else: valid_ds = data(*valid)
     scale = [ScaleBytes()] if any(issubclass(t, TensorImage) for t in train_ds.types[:n_inp]) else []
+    if tfm and not isinstance(tfm, Transform): tfm = ItemTransform(tfm)
     if tfm and tfm.split_idx is None: tfm.split_idx = 0
     dl = ArrayDL(train_ds, bs=bs, shuffle=True, drop_last=len(train_ds)>=bs, num_workers=0,
                  after_batch=[*L(tfm), *scale, *L(batch_tfms)])
