@@ -599,6 +599,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'perceivers.images._known': ('images.html#_known', 'perceivers/images.py'),
                                    'perceivers.images._labelled': ('images.html#_labelled', 'perceivers/images.py'),
                                    'perceivers.images._listed': ('images.html#_listed', 'perceivers/images.py'),
+                                   'perceivers.images._loaded': ('images.html#_loaded', 'perceivers/images.py'),
                                    'perceivers.images._mnist_part': ('images.html#_mnist_part', 'perceivers/images.py'),
                                    'perceivers.images._photo_block': ('images.html#_photo_block', 'perceivers/images.py'),
                                    'perceivers.images._pixels': ('images.html#_pixels', 'perceivers/images.py'),

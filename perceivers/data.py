@@ -284,6 +284,8 @@ class ArrayDataset:
         self.n_inp,self.show,self.prepare,self.split_idx = n_inp,show,prepare,split_idx
         self.vocab = vocab if vocab is None or isinstance(vocab, CategoryMap) else CategoryMap(vocab, sort=False)
         given = [*(types or ()), *[None]*len(arrays)]
+        # what a typed tensor knows besides its values, such as the encoder of a table
+        self.meta = [{k:v for k,v in getattr(o, '__dict__', {}).items() if k != 'lengths'} for o in arrays]
         columns = [self._column(i, o, given[i]) for i,o in enumerate(arrays)]
         self.arrays,self.types = tuple(o for o,_ in columns),tuple(t for _,t in columns)
         sizes = [len(o) for o in self.arrays]
@@ -333,7 +335,9 @@ class ArrayDataset:
     def __getitem__(self,
         i, # the index of a sample, or a list of indices
     )->tuple: # inputs and targets
-        return tuple(self._take(o, i).as_subclass(t) for o,t in zip(self.arrays, self.types))
+        res = tuple(self._take(o, i).as_subclass(t) for o,t in zip(self.arrays, self.types))
+        for o,meta in zip(res, self.meta): o.__dict__.update(meta)
+        return res
 
     def _take(self, o, i):
         return o[i] if isinstance(o, Tensor) or not is_listy(i) else collate_ragged([o[k] for k in i])
@@ -445,8 +449,10 @@ def new(self:ArrayDataset,
     columns = [[self._sample(i, o) for o in column] for i,column in enumerate(zip(*rows))]
     for i in range(1, min(n, self.n_inp)):
         if self._is_mask(i): columns[i-1:i+1] = _pad_masked(columns[i-1], columns[i])
-    return ArrayDataset(*columns, n_inp=self.n_inp, vocab=self.vocab, show=self.show, loss_func=self.loss_func,
-                        types=self.types[:n], prepare=self.prepare)
+    res = ArrayDataset(*columns, n_inp=self.n_inp, vocab=self.vocab, show=self.show, loss_func=self.loss_func,
+                       types=self.types[:n], prepare=self.prepare)
+    res.meta = self.meta[:n]
+    return res
 
 @patch
 def _sample(self:ArrayDataset, i, o):

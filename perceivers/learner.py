@@ -21,6 +21,8 @@ from torch import nn, Tensor
 from torch.amp import GradScaler, autocast
 from torch.nn import functional as F
 from torch.utils import data as torch_data
+from .data import (RegressionLoss, SplitDataLoaders, TensorAudio, TensorBytes, TensorPointCloud, TensorRagged,
+    TensorSeries, TensorTable)
 from fastai.tabular.core import TabDataLoader
 from fastai.vision.all import (Adam, AMPMode, BCEWithLogitsLossFlat, Callback, CancelFitException, CastToTensor,
     CrossEntropyLossFlat, DataLoaders, GetAttr, GradientClip, L, Learner, MixedPrecision, PrettyString, TensorCategory,
@@ -28,8 +30,6 @@ from fastai.vision.all import (Adam, AMPMode, BCEWithLogitsLossFlat, Callback, C
     dispatch, find_bs, first, get_c, get_grid, get_random_states, getcallable, is_listy, mae, partial,
     replacing_yield, set_random_states, set_seed, to_device, tuplify)
 from .audio import AudioInput
-from .data import (RegressionLoss, SplitDataLoaders, TensorAudio, TensorBytes, TensorPointCloud, TensorRagged,
-    TensorSeries, TensorTable)
 from .encoder import scales
 from .inputs import ImageInput, InputAdapter, VideoInput
 from .multimodal import MultimodalInput, MultimodalOutput
@@ -502,7 +502,7 @@ class LossPerSample(GetAttr):
         def one(i): return self.loss_func(take_rows(pred, slice(i,i+1)), *(take_rows(y, slice(i,i+1)) for y in ys))
         return torch.stack([one(i).mean() for i in range(find_bs(ys))])
 
-# %% ../nbs/23_learner.ipynb #6d59e878
+# %% ../nbs/23_learner.ipynb #e6df0ef1
 MAX_TOKENS = 1024 # that the patch chosen for an input leaves at most
 
 def choose_patch(
@@ -574,7 +574,7 @@ def input_kind(x):
     raise TypeError(f"an input is {what}, which may mean several things: give it a type, such as TensorSeries or "
         "TensorPointCloud (array_dls takes `types`, a DataBlock has blocks), or give a model")
 
-# %% ../nbs/23_learner.ipynb #8d17fbee
+# %% ../nbs/23_learner.ipynb #8ba7b9e6
 def look_at(dls):
     "One batch of the training set, inputs and targets apart; no random state moves"
     with keep_random(dls.train): b = dls.train.one_batch()
@@ -625,7 +625,7 @@ def check_scale(scale):
     if scale not in scales: raise ValueError(f"scale={scale!r}: must be one of {', '.join(scales)}")
     return scales[scale]
 
-# %% ../nbs/23_learner.ipynb #0d8f20aa
+# %% ../nbs/23_learner.ipynb #d0c1fc37
 class BytesLoss:
     """Cross-entropy of each symbol of a text; padding and the label -100 do not count
 
@@ -682,7 +682,7 @@ class NamedLosses:
     def activation(self, x): return {k:getcallable(f, 'activation')(x[k]) for k,f in self.losses.items()}
     def decodes(self, x): return {k:getcallable(f, 'decodes')(x[k]) for k,f in self.losses.items()}
 
-# %% ../nbs/23_learner.ipynb #ae9430a3
+# %% ../nbs/23_learner.ipynb #303ee65b
 def count_classes(dls, i, n_out):
     "How many classes target i has; raises ValueError where the data does not say"
     if n_out is not None: return n_out
@@ -872,7 +872,7 @@ def seed_all(seed, dls):
     set_seed(seed, reproducible=True)
     if isinstance(getattr(dls.train, 'rng', None), random.Random): dls.train.rng = random.Random(seed)
 
-# %% ../nbs/23_learner.ipynb #5444cc7d
+# %% ../nbs/23_learner.ipynb #f60b2a26
 __all__ = ['decayed_params', 'perceiver_splitter', 'PlainTensors', 'NotFiniteError', 'StopOnNaN', 'HalfPrecision',
     'AverageWeights', 'TorchLoader', 'PerceiverLearner', 'choose_patch', 'infer_input', 'infer_output', 'BytesLoss',
     'bytes_accuracy', 'pixel_accuracy', 'NamedLosses', 'perceiver_learner']
