@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TensorRagged', 'collate_ragged', 'TensorAudio', 'TensorSeries', 'TensorBytes', 'TensorPointCloud', 'TensorTable',
-           'RegressionLoss', 'ArrayDataset', 'ScaleBytes', 'ArrayDL', 'RandomShift', 'holdout', 'SplitDataLoaders',
-           'array_dls']
+           'RegressionLoss', 'ArrayDataset', 'TensorValues', 'ScaleBytes', 'ArrayDL', 'RandomShift', 'holdout',
+           'SplitDataLoaders', 'array_dls']
 
 # %% ../nbs/20_data.ipynb #a54ed8ee
 import math, warnings
@@ -291,7 +291,14 @@ class ArrayDataset:
         sizes = [len(o) for o in self.arrays]
         if len(set(sizes)) != 1: raise ValueError(f"arrays have {sizes} rows: they must be as many")
         if loss_func is None and len(arrays)==n_inp+1: loss_func = self._default_loss()
-        self.loss_func = loss_func
+        self.loss_func,self.c = loss_func,self._n_out()
+
+    def _n_out(self):
+        "What fastai calls `c`: classes where the target is whole numbers, else values of a target"
+        y = self.arrays[-1]
+        if self.vocab: return len(self.vocab)
+        whole = isinstance(y, Tensor) and not y.is_floating_point()
+        return int(y.max())+1 if whole else y[0].numel()
 
     def _default_loss(self):
         "The loss for one target; None where it says nothing"
@@ -336,9 +343,6 @@ class ArrayDataset:
         return o[i] if isinstance(o, Tensor) or not is_listy(i) else collate_ragged([o[k] for k in i])
 
     @property
-    def c(self)->int: return len(self.vocab) if self.vocab else self.arrays[-1][0].numel()
-
-    @property
     def x(self): return self.arrays[0]
     @x.setter
     def x(self, o): self.arrays = (o, *self.arrays[1:])
@@ -354,6 +358,11 @@ def _are_names(o):
     return isinstance(first, str)
 
 # %% ../nbs/20_data.ipynb #dfac01cd
+class TensorValues(TensorBase):
+    "The value, or the few values, of a regression, which are drawn as a title"
+    def show(self, ctx=None, **kwargs):
+        return show_title(', '.join(f'{v:.3g}' for v in self.reshape(-1).tolist()), ctx=ctx, **kwargs)
+
 @patch
 def decode(self:ArrayDataset,
     o:tuple, # an item
@@ -367,7 +376,7 @@ def decode(self:ArrayDataset,
 def _named(self:ArrayDataset, v, kind):
     if self.vocab and kind is TensorCategory: return Category(self.vocab[int(v)])
     if self.vocab and kind is TensorMultiCategory: return MultiCategory(self.vocab[i] for i,on in enumerate(v) if on)
-    return TitledTensorScalar(v) if v.ndim==0 and v.is_floating_point() else v
+    return v.as_subclass(TensorValues) if v.ndim < 2 and v.is_floating_point() and kind is TensorBase else v
 
 # %% ../nbs/20_data.ipynb #4b46c8b7
 class ScaleBytes(DisplayedTransform):
