@@ -362,7 +362,8 @@ def model_from_settings(
     Raises ValueError for settings that describe none, a class that is not known, arguments that its class refuses, and
     a model that is too large."""
     own = _own_classes(classes)
-    if not isinstance(settings, dict): raise TypeError(f"settings is a {type(settings).__name__}: must be a dict, as `model_settings` gives it")
+    if not isinstance(settings, dict):
+        raise TypeError(f"settings is a {type(settings).__name__}: must be a dict, as `model_settings` gives it")
     try:
         _dry_run(settings, own, {})
         return _make(settings, own, {})

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TensorRagged', 'collate_ragged', 'TensorAudio', 'TensorSeries', 'TensorBytes', 'TensorPointCloud', 'TensorTable',
-           'RegressionLoss', 'ArrayDataset', 'ScaleBytes', 'ArrayDL', 'RandomShift', 'holdout', 'SplitDataLoaders',
-           'array_dls']
+           'RegressionLoss', 'ArrayDataset', 'TensorValues', 'ScaleBytes', 'ArrayDL', 'RandomShift', 'holdout',
+           'SplitDataLoaders', 'array_dls']
 
 # %% ../nbs/20_data.ipynb #a54ed8ee
 import math, warnings
@@ -284,12 +284,21 @@ class ArrayDataset:
         self.n_inp,self.show,self.prepare,self.split_idx = n_inp,show,prepare,split_idx
         self.vocab = vocab if vocab is None or isinstance(vocab, CategoryMap) else CategoryMap(vocab, sort=False)
         given = [*(types or ()), *[None]*len(arrays)]
+        # what a typed tensor knows besides its values, such as the encoder of a table
+        self.meta = [{k:v for k,v in getattr(o, '__dict__', {}).items() if k != 'lengths'} for o in arrays]
         columns = [self._column(i, o, given[i]) for i,o in enumerate(arrays)]
         self.arrays,self.types = tuple(o for o,_ in columns),tuple(t for _,t in columns)
         sizes = [len(o) for o in self.arrays]
         if len(set(sizes)) != 1: raise ValueError(f"arrays have {sizes} rows: they must be as many")
         if loss_func is None and len(arrays)==n_inp+1: loss_func = self._default_loss()
-        self.loss_func = loss_func
+        self.loss_func,self.c = loss_func,self._n_out()
+
+    def _n_out(self):
+        "What fastai calls `c`: classes where the target is whole numbers, else values of a target"
+        y = self.arrays[-1]
+        if self.vocab: return len(self.vocab)
+        whole = isinstance(y, Tensor) and not y.is_floating_point()
+        return int(y.max())+1 if whole else y[0].numel()
 
     def _default_loss(self):
         "The loss for one target; None where it says nothing"
@@ -326,13 +335,12 @@ class ArrayDataset:
     def __getitem__(self,
         i, # the index of a sample, or a list of indices
     )->tuple: # inputs and targets
-        return tuple(self._take(o, i).as_subclass(t) for o,t in zip(self.arrays, self.types))
+        res = tuple(self._take(o, i).as_subclass(t) for o,t in zip(self.arrays, self.types))
+        for o,meta in zip(res, self.meta): o.__dict__.update(meta)
+        return res
 
     def _take(self, o, i):
         return o[i] if isinstance(o, Tensor) or not is_listy(i) else collate_ragged([o[k] for k in i])
-
-    @property
-    def c(self)->int: return len(self.vocab) if self.vocab else self.arrays[-1][0].numel()
 
     @property
     def x(self): return self.arrays[0]
@@ -350,6 +358,11 @@ def _are_names(o):
     return isinstance(first, str)
 
 # %% ../nbs/20_data.ipynb #dfac01cd
+class TensorValues(TensorBase):
+    "The value, or the few values, of a regression, which are drawn as a title"
+    def show(self, ctx=None, **kwargs):
+        return show_title(', '.join(f'{v:.3g}' for v in self.reshape(-1).tolist()), ctx=ctx, **kwargs)
+
 @patch
 def decode(self:ArrayDataset,
     o:tuple, # an item
@@ -363,7 +376,7 @@ def decode(self:ArrayDataset,
 def _named(self:ArrayDataset, v, kind):
     if self.vocab and kind is TensorCategory: return Category(self.vocab[int(v)])
     if self.vocab and kind is TensorMultiCategory: return MultiCategory(self.vocab[i] for i,on in enumerate(v) if on)
-    return TitledTensorScalar(v) if v.ndim==0 and v.is_floating_point() else v
+    return v.as_subclass(TensorValues) if v.ndim < 2 and v.is_floating_point() and kind is TensorBase else v
 
 # %% ../nbs/20_data.ipynb #4b46c8b7
 class ScaleBytes(DisplayedTransform):
@@ -436,8 +449,10 @@ def new(self:ArrayDataset,
     columns = [[self._sample(i, o) for o in column] for i,column in enumerate(zip(*rows))]
     for i in range(1, min(n, self.n_inp)):
         if self._is_mask(i): columns[i-1:i+1] = _pad_masked(columns[i-1], columns[i])
-    return ArrayDataset(*columns, n_inp=self.n_inp, vocab=self.vocab, show=self.show, loss_func=self.loss_func,
-                        types=self.types[:n], prepare=self.prepare)
+    res = ArrayDataset(*columns, n_inp=self.n_inp, vocab=self.vocab, show=self.show, loss_func=self.loss_func,
+                       types=self.types[:n], prepare=self.prepare)
+    res.meta = self.meta[:n]
+    return res
 
 @patch
 def _sample(self:ArrayDataset, i, o):

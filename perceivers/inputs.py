@@ -98,7 +98,8 @@ class GridInput(InputAdapter):
         check_int(1, MAX_COUNT, n_ch=n_ch)
         check_bool(stretch=stretch)
         if stem is not None and not (isinstance(stem, nn.Module) and hasattr(stem, 'd_out')):
-            raise TypeError(f"stem is a {type(stem).__name__}: must be a module with `d_out`, the channels that it gives")
+            raise TypeError(f"stem is a {type(stem).__name__}: must be a module with `d_out`, the channels that it "
+                            "gives")
         if position is not None and not (hasattr(position, 'axes') and hasattr(position, 'd_out')):
             raise TypeError(f"position is a {type(position).__name__}: must be a module with `d_out` and `axes(grid)`")
         patch = check_size((patch,)*len(size) if isinstance(patch, int) else patch, len(size), 'patch')
