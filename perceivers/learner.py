@@ -365,7 +365,7 @@ class PerceiverLearner(Learner):
     def _split(self, b):
         super()._split(b)
         if self._in_batch: return
-        self.xb = tuple(o for x in self.xb for o in with_mask(x)) # for callbacks that call the model, such as TensorBoard's
+        self.xb = tuple(o for x in self.xb for o in with_mask(x)) # for callbacks that call the model themselves
 
     def _do_one_batch(self):
         if self.iter: return super()._do_one_batch()
