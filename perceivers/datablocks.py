@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['audio_suffixes', 'point_suffixes', 'readers', 'resample', 'read_audio', 'get_audio_files', 'get_point_files',
            'read_points', 'AudioReader', 'BytesReader', 'PointReader', 'SeriesReader', 'TableEncoder', 'TableReader',
-           'reader_settings', 'make_reader', 'show_batch', 'show_results', 'plot_top_losses', 'AudioBlock',
-           'BytesBlock', 'PointCloudBlock', 'TimeSeriesBlock', 'TableBlock']
+           'reader_settings', 'make_reader', 'AudioBlock', 'BytesBlock', 'PointCloudBlock', 'TimeSeriesBlock',
+           'TableBlock']
 
 # %% ../nbs/22_datablocks.ipynb #b2d00004
 import io, json, math, re, struct, textwrap, warnings
@@ -745,34 +745,34 @@ def _show(n_inp, samples, outs=None, notes=None, ctxs=None, max_n=9, figsize=Non
 
 def _ours(xs): return any(isinstance(o, (TensorRagged, TensorTable)) for o in xs)
 
-@dispatch
-def show_batch(x:TensorRagged|TensorTable, y, samples, **kwargs): return _show(1, samples, **kwargs)
+@show_batch.dispatch
+def _show_batch(x:TensorRagged|TensorTable, y, samples, **kwargs): return _show(1, samples, **kwargs)
 
-@dispatch
-def show_batch(x:tuple, y, samples, **kwargs):
+@show_batch.dispatch
+def _show_batch(x:tuple, y, samples, **kwargs):
     return _show(len(x), samples, **kwargs) if _ours(x) else get_show_batch_func(object)(x, y, samples, **kwargs)
 
-@dispatch
-def show_results(x:TensorRagged|TensorTable, y, samples, outs, **kwargs): return _show(1, samples, outs, **kwargs)
+@show_results.dispatch
+def _show_results(x:TensorRagged|TensorTable, y, samples, outs, **kwargs): return _show(1, samples, outs, **kwargs)
 
-@dispatch
-def show_results(x:TensorImage, y, samples, outs, **kwargs): # in fastai 2.8 its own raises TypeError for these targets
+@show_results.dispatch
+def _show_results(x:TensorImage, y, samples, outs, **kwargs): # in fastai 2.8 its own raises TypeError for these targets
     return _show(1, samples, outs, **kwargs)
 
 _show_any = show_results._resolve_method_with_cache((object,)*4)[0] # fastai's own, for tuples without our types
 
-@dispatch
-def show_results(x:tuple, y, samples, outs, **kwargs):
+@show_results.dispatch
+def _show_results(x:tuple, y, samples, outs, **kwargs):
     return _show(len(x), samples, outs, **kwargs) if _ours(x) else _show_any(x, y, samples, outs, **kwargs)
 
 def _losses(losses): return [f'({o:.2f})' for o in losses.tolist()]
 
-@dispatch
-def plot_top_losses(x:TensorRagged|TensorTable, y, samples, outs, raws, losses, **kwargs):
+@plot_top_losses.dispatch
+def _plot_top_losses(x:TensorRagged|TensorTable, y, samples, outs, raws, losses, **kwargs):
     return _show(1, samples, outs, _losses(losses), max_n=len(samples), **kwargs)
 
-@dispatch
-def plot_top_losses(x:tuple, y, samples, outs, raws, losses, **kwargs):
+@plot_top_losses.dispatch
+def _plot_top_losses(x:tuple, y, samples, outs, raws, losses, **kwargs):
     if not _ours(x): raise TypeError(f"plot_top_losses is not implemented for {[type(o).__name__ for o in x]}")
     return _show(len(x), samples, outs, _losses(losses), max_n=len(samples), **kwargs)
 
