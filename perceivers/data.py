@@ -124,8 +124,8 @@ def collate_ragged(
     if len(kinds) > 1:
         raise ValueError(f"samples are {sorted(map(str, kinds))}: they may differ along axis {axis} alone")
     if plain[0].ndim <= axis or any(o.lengths is not None for o in samples):
-        raise ValueError(f"samples[0] has shape {tuple(plain[0].shape)}: a {cls.__name__} here is one sample, which has "
-                         "no lengths and no axis for the batch")
+        raise ValueError(f"samples[0] has shape {tuple(plain[0].shape)}: a {cls.__name__} here is one sample, which "
+                         "has no lengths and no axis for the batch")
     sizes = torch.tensor([p.shape[axis] for p in plain])
     full = (sizes==sizes[0]).all()
     x = torch.stack(plain if full else [_widen(p, axis, int(sizes.max()), cls.pad) for p in plain])
@@ -211,8 +211,9 @@ def _input_type(o, what):
     if given: return given
     if o.ndim==4 and o.shape[1] in (1,3) and o.dtype!=torch.long: return TensorImageBW if o.shape[1]==1 else TensorImage
     if o.dtype==torch.uint8:
-        raise ValueError(f"{what} is uint8 of shape {tuple(o.shape)}: bytes are taken as images (n, C, H, W) with C 1 or "
-                         "3; give floats, ids in int64, or say by `types` what they are, such as types=(TensorBytes,)")
+        raise ValueError(f"{what} is uint8 of shape {tuple(o.shape)}: bytes are taken as images (n, C, H, W) with C 1 "
+                         "or 3; give floats, ids in int64, or say by `types` what they are, such as "
+                         "types=(TensorBytes,)")
     return TensorBase
 
 def _target_type(o, vocab, what, image=()):
@@ -222,13 +223,14 @@ def _target_type(o, vocab, what, image=()):
     n = None if vocab is None else len(vocab)
     if n and o.ndim==2 and o.shape[1]==n and ((o==0)|(o==1)).all(): return TensorMultiCategory
     if n and o.is_floating_point():
-        raise ValueError(f"{what} is float of shape {tuple(o.shape)}: with a vocab it must hold whole numbers below {n}, "
-                         f"or 0 and 1 in shape (n, {n}); leave vocab out for a regression")
+        raise ValueError(f"{what} is float of shape {tuple(o.shape)}: with a vocab it must hold whole numbers below "
+                         f"{n}, or 0 and 1 in shape (n, {n}); leave vocab out for a regression")
     if not n and o.dtype==torch.bool and o.ndim==2:
         raise ValueError(f"{what} is bool of shape {tuple(o.shape)}: name its columns, the labels, by `vocab`")
     if o.ndim==3 and not o.is_floating_point() and o.shape[1:]==image: return TensorMask
     if n and o.ndim!=1:
-        raise ValueError(f"{what} has shape {tuple(o.shape)}: with a vocab of {n} it must be (n,), or (n, {n}) of 0 and 1")
+        raise ValueError(f"{what} has shape {tuple(o.shape)}: with a vocab of {n} it must be (n,), or (n, {n}) of 0 "
+                         "and 1")
     return TensorCategory if n else TensorBase
 
 # %% ../nbs/20_data.ipynb #74f739af
@@ -252,8 +254,8 @@ class RegressionLoss(nn.Module):
         if a.ndim==b.ndim+1 and a.shape[-1]==1: a = a[...,0]
         if b.ndim==a.ndim+1 and b.shape[-1]==1: b = b[...,0]
         if a.shape != b.shape:
-            raise ValueError(f"predictions have shape {tuple(pred.shape)}, targets {tuple(y.shape)}: they must be alike, "
-                             "apart from a last axis of 1")
+            raise ValueError(f"predictions have shape {tuple(pred.shape)}, targets {tuple(y.shape)}: they must be "
+                             "alike, apart from a last axis of 1")
         each = (a-b).square().reshape(len(a), -1).mean(1)
         return each if self.reduction=='none' else getattr(each, self.reduction)()
 
