@@ -9,13 +9,13 @@ __all__ = []
 from .archives import *
 from .data import *
 from .images import *
+from .datablocks import *
 from fastai.vision.all import *
 from .models import *
 from .learner import *
 from .interpret import *
 from .runs import *
 from .commands import *
-from .tasks import *
 from .reading import *
 
 # %% ../nbs/43_all.ipynb #693f04b4

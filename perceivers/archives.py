@@ -6,21 +6,35 @@
 __all__ = ['find_data', 'read_idx', 'read_cifar']
 
 # %% ../nbs/19_archives.ipynb #47111cdd
-import gzip, itertools, math, os, socket, tarfile, warnings, zlib
+import gzip, itertools, math, os, shutil, socket, tarfile, warnings, zlib
 from collections.abc import Callable
+from contextlib import contextmanager
 from http.client import HTTPException
+from pathlib import PurePosixPath
 from tempfile import TemporaryDirectory
 warnings.filterwarnings('ignore', '`torch.jit.script` is deprecated', FutureWarning) # fastai's import sets it off
 import fastai.data
 from fastai.vision.all import *
 from fastdownload.core import check, checks_module, download_url
+try: import fcntl
+except ImportError: fcntl = None # Windows
 
 # %% ../nbs/19_archives.ipynb #48d6230b
+@contextmanager
+def _alone(folder):
+    "Waits until no other process unpacks into a folder, and removes what a killed one has left there"
+    with (folder/'.unpacking.lock').open('a') as f:
+        try: fcntl.flock(f, fcntl.LOCK_EX)
+        except (AttributeError, OSError): return (yield) # no locks here: nothing is removed
+        for o in folder.glob('.unpacking-*'): shutil.rmtree(o, ignore_errors=True)
+        yield
+
 def _install(fill, name, source):
     "The folder `name` in fastai's data folder, made by `fill(folder)`, whole or not at all"
     dest = fastai_path('data')
     dest.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=dest) as tmp:
+    with _alone(dest), TemporaryDirectory(dir=dest, prefix='.unpacking-') as tmp:
+        if (dest/name).is_dir(): return dest/name
         fill(tmp)
         if not (Path(tmp)/name).is_dir(): raise ValueError(f"{source} holds no folder {name}")
         try: os.replace(Path(tmp)/name, dest/name)
@@ -29,15 +43,56 @@ def _install(fill, name, source):
     return dest/name
 
 # %% ../nbs/19_archives.ipynb #36de8892
+def _write_member(tar, m, folder):
+    "Writes a file or folder of an archive below `folder`; gives the path of a file"
+    path = PurePosixPath(m.name)
+    if path.is_absolute() or '..' in path.parts: raise tarfile.TarError(f"{m.name!r} leads out of the folder")
+    if not (m.isdir() or m.isreg()): raise tarfile.TarError(f"{m.name!r} is a link or a device")
+    to = Path(folder, path)
+    try:
+        (to if m.isdir() else to.parent).mkdir(parents=True, exist_ok=True)
+        if m.isdir(): return None
+        with to.open('wb') as f, tar.extractfile(m) as data: shutil.copyfileobj(data, f, 1<<20)
+    except (NotADirectoryError, IsADirectoryError, FileExistsError) as e:
+        raise tarfile.TarError(f"{m.name!r} is a file and a folder") from e
+    return to
+
+def _extract(archive, folder):
+    "Writes the files of a .tar or .tar.gz and reads it to its end; gives how many they are"
+    with archive.open('rb') as f: packed = f.read(2)==b'\x1f\x8b'
+    with (gzip.open if packed else open)(archive, 'rb') as stream:
+        with tarfile.open(fileobj=stream, mode='r:') as tar:
+            files = {_write_member(tar, m, folder) for m in tar}-{None}
+            stream.seek(tar.offset)
+        end = stream.read(512)
+        if len(end) < 512: raise tarfile.TarError("it ends too early")
+        if any(any(part) for part in (end, *iter(partial(stream.read, 1<<20), b''))):
+            raise tarfile.TarError(f"what follows {tar.offset:,} bytes is no header and no end")
+    return len(files)
+
+def _n_files(folder): return sum(len(files) for _,_,files in os.walk(folder))
+
+def _complete(folder):
+    "The folder itself; raises ValueError if it has fewer files than were unpacked"
+    mark = folder.with_name(f'.{folder.name}.files')
+    wanted = int(mark.read_text()) if mark.is_file() else 0
+    if wanted > _n_files(folder):
+        raise ValueError(f"{folder} holds {_n_files(folder):,} files, {wanted:,} were unpacked: remove it, and it is "
+                         "unpacked again")
+    return folder
+
 def _unpack(archive, name):
     "The folder `name` of an archive, unpacked once"
     dest = fastai_path('data')/name
-    if dest.is_dir(): return dest
+    if dest.is_dir(): return _complete(dest)
     def fill(tmp):
-        with tarfile.open(archive) as f: f.extractall(tmp, filter='data')
-    try: return _install(fill, name, archive)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as e:
-        raise ValueError(f"{archive} cannot be unpacked: {e}") from e
+        try: n = _extract(archive, tmp)
+        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as e:
+            raise ValueError(f"{archive} cannot be unpacked: {e}") from e
+        if _n_files(tmp)!=n: raise ValueError(f"{archive} cannot be unpacked: of {n} files {_n_files(tmp)} are there")
+        if (Path(tmp)/name).is_dir():
+            dest.with_name(f'.{name}.files').write_text(str(_n_files(Path(tmp)/name)))
+    return _install(fill, name, archive)
 
 # %% ../nbs/19_archives.ipynb #9e528be1
 def fetch_archive(
@@ -74,7 +129,7 @@ def data_roots(path):
 def _on_disk(names, path):
     "The first folder of `names` that is there, unpacked if need be; None if there is none"
     for root,name in ((r,n) for r in data_roots(path) for n in names):
-        if (root/name).is_dir(): return root/name
+        if (root/name).is_dir(): return _complete(root/name)
     for root,(name,archive) in itertools.product(data_roots(path), names.items()):
         if archive and (root/archive).is_file(): return _unpack(root/archive, name)
 

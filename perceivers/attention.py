@@ -12,7 +12,7 @@ import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
 from fastcore.basics import patch, store_attr
-from .position import MAX_COUNT, check_float, check_int, check_real, graph_mode
+from .position import MAX_COUNT, MAX_WIDTH, check_float, check_int, check_real, graph_mode
 
 # %% ../nbs/01_attention.ipynb #4e145a45
 def check_heads(
@@ -201,7 +201,7 @@ class SelfAttention(nn.Module):
         dropout:float=0., # chance that an attention weight is dropped while training
     )->None:
         super().__init__()
-        check_int(1, MAX_COUNT, d=d)
+        check_int(1, MAX_WIDTH, d=d)
         d_qk = d if d_qk is None else d_qk
         d_v,d_out = d_qk if d_v is None else d_v,d if d_out is None else d_out
         check_int(1, MAX_COUNT, d_out=d_out)

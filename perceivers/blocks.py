@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from fastcore.meta import delegates
 from .attention import CrossAttention, SelfAttention
 from .fast_attention import cross_attention
-from .position import MAX_COUNT, check_bool, check_float, check_int, check_real
+from .position import MAX_WIDTH, check_bool, check_float, check_int, check_real
 
 # %% ../nbs/03_blocks.ipynb #2bfcb83a
 class MLP(nn.Sequential):
@@ -22,7 +22,7 @@ class MLP(nn.Sequential):
         widening:int=1, # channels inside, as a multiple of d
         dropout:float=0., # chance that a channel of the result is dropped while training
     )->None:
-        check_int(1, MAX_COUNT, d=d)
+        check_int(1, MAX_WIDTH, d=d)
         check_int(1, 1024, widening=widening)
         check_real(0, 1, dropout=dropout)
         wide = nn.Linear(d, widening*d)
@@ -36,6 +36,9 @@ class MLP(nn.Sequential):
         check_float(x, 'x')
         if not x.ndim or x.shape[-1] != self.d:
             raise ValueError(f"x is {tuple(x.shape)}: its last axis must have {self.d} channels")
+        like = getattr(self[0], 'weight', x)
+        if x.dtype != like.dtype and not torch.is_autocast_enabled(x.device.type):
+            raise ValueError(f"x is {x.dtype}, the layer's parameters are {like.dtype}: convert one of them")
         return super().forward(x)
 
 # %% ../nbs/03_blocks.ipynb #9a9d726f

@@ -12,6 +12,7 @@ import torch
 from torch import nn, Tensor
 from torch.overrides import TorchFunctionMode
 from . import __version__
+from .position import check_path
 
 # %% ../nbs/08_checkpoint.ipynb #1470d843
 _dtypes = {'F64':torch.float64, 'F32':torch.float32, 'F16':torch.float16, 'BF16':torch.bfloat16, 'I64':torch.int64,
@@ -107,12 +108,11 @@ _classes_in = { # module of this package: the public classes it defines
     'perceiver_io': 'PerceiverDecoder PerceiverIO',
     'text': 'TextInput TextOutput',
     'sets': 'SetInput',
-    'audio': 'AudioInput AudioOutput',
+    'audio': 'AudioInput AudioOutput SoundStem',
     'flow': 'FlowInput FlowOutput',
     'multimodal': 'MultimodalInput MultimodalOutput VectorInput',
     'tables': 'TableInput',
     'export': 'Exported',
-    'tasks': 'SoundStem',
     'resampler': 'Resampler ResamplerAttention ResamplerMLP',
     'presets': 'OpenFourierPosition',
     'pretrained': 'FramesInput FramesOutput SamplesInput SamplesOutput',
@@ -139,7 +139,7 @@ def _same_code(a, b):
 def _check_own(cls, own):
     "Refuses what is no module class, and what has the name of another class"
     is_module = inspect.isclass(cls) and issubclass(cls, nn.Module)
-    if not is_module: raise ValueError(f"{cls!r} is no class derived from nn.Module (cls, or one of classes)")
+    if not is_module: raise ValueError(f"{repr(cls)[:80]} is no class derived from nn.Module (cls, or one of classes)")
     name,where = cls.__name__,cls.__module__
     theirs,other = _package_class(name),own.get(name, cls)
     if theirs not in (None, cls) and not _same_code(cls, theirs):
@@ -150,6 +150,8 @@ def _own_classes(classes):
     "The caller's classes by name: those that were registered, and `classes`"
     name = getattr(classes, '__name__', '')
     if inspect.isclass(classes): raise ValueError(f"classes={name}: must be a tuple of classes, such as ({name},)")
+    if not isinstance(classes, (tuple,list)):
+        raise TypeError(f"classes is a {type(classes).__name__}: must be a tuple of classes, such as (MyInput,)")
     own = dict(_registered)
     for c in classes:
         _check_own(c, own)
@@ -193,6 +195,11 @@ _wrapped = {'OptimizedModule':'_orig_mod', 'DataParallel':'module', 'Distributed
 def _known(cls, own):
     "Whether a class is the caller's or this package's"
     return own.get(cls.__name__) is cls or cls.__module__==f'perceivers.{_module_of.get(cls.__name__)}'
+
+def _check_model(model):
+    "Raises TypeError for what is no model"
+    what = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
+    if not isinstance(model, nn.Module): raise TypeError(f"model is {what}: must be a model, the first argument")
 
 def _refuse_unknown(m, own):
     "Raises ValueError, with advice, for a module whose class is not known"
@@ -244,6 +251,7 @@ def model_settings(
 
     Raises ValueError for a class that is neither of this package nor in `classes` nor registered, and for an argument
     that is not kept or that JSON can't say."""
+    _check_model(model)
     return _settings(model, _own_classes(classes), (), {})
 
 # %% ../nbs/08_checkpoint.ipynb #f5ae7cf5
@@ -354,6 +362,8 @@ def model_from_settings(
     Raises ValueError for settings that describe none, a class that is not known, arguments that its class refuses, and
     a model that is too large."""
     own = _own_classes(classes)
+    if not isinstance(settings, dict):
+        raise TypeError(f"settings is a {type(settings).__name__}: must be a dict, as `model_settings` gives it")
     try:
         _dry_run(settings, own, {})
         return _make(settings, own, {})
@@ -430,7 +440,8 @@ def save_checkpoint(
 
     Raises ValueError, before anything is written, for what `model_settings` refuses, for NaN or infinite weights, and
     for a model that `load_checkpoint` could not make again."""
-    path,own = Path(path),_own_classes(classes)
+    _check_model(model)
+    path,own = check_path(path),_own_classes(classes)
     if path.suffix=='.safetensors' or path.is_file():
         raise ValueError(f"path={str(path)!r}: must be the folder, the file in it is always model.safetensors")
     settings,tensors = model_settings(model, classes),_plain_tensors(model)
@@ -474,9 +485,9 @@ def load_checkpoint(
     Raises FileNotFoundError for a missing file; ValueError, naming the file, for a damaged one, a class that is not
     known, arguments that its class refuses, tensors that do not fit, and NaN; ImportError where a library such as timm
     is missing."""
-    file,own = Path(path),_own_classes(classes)
+    file,own = check_path(path),_own_classes(classes)
     try: device = torch.device(device)
-    except RuntimeError as e: raise ValueError(_short(f"device={device!r}: {e}")) from None
+    except (RuntimeError, TypeError) as e: raise ValueError(_short(f"device={device!r}: {e}")) from None
     if file.is_dir(): file = file/'model.safetensors'
     if not file.is_file(): raise FileNotFoundError(f"{file} is missing")
     metadata = {}
@@ -494,4 +505,5 @@ def load_checkpoint(
         hint = '' if saved==__version__ else f" (saved by perceivers {saved[:20]!r}, this is {__version__!r})"
         raise ValueError(_short(f"{file}: {str(e) or type(e)}{hint}")) from None
     _fill(model, tensors)
-    return model.to(device).eval()
+    try: return model.to(device).eval()
+    except RuntimeError as e: raise ValueError(_short(f"device='{device}': {e}")) from None

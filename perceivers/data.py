@@ -172,7 +172,7 @@ class TensorPointCloud(TensorRagged):
 class TensorTable(TensorBase):
     "Rows of a table (B, K): numbers standardised, categories as 0, 1, 2…, NaN where a value is missing"
 
-# %% ../nbs/20_data.ipynb #0ed224fb
+# %% ../nbs/20_data.ipynb #17cfea72
 def _as_tensor(o, what):
     "A tensor, an array or a list of numbers as float32, int64, bool or uint8"
     if hasattr(o, 'to_numpy'): o = o.to_numpy()
@@ -231,7 +231,7 @@ def _target_type(o, vocab, what, image=()):
         raise ValueError(f"{what} has shape {tuple(o.shape)}: with a vocab of {n} it must be (n,), or (n, {n}) of 0 and 1")
     return TensorCategory if n else TensorBase
 
-# %% ../nbs/20_data.ipynb #f9081faa
+# %% ../nbs/20_data.ipynb #74f739af
 class RegressionLoss(nn.Module):
     """Mean squared error between predictions and targets of one shape; either may lack a last axis of 1
 
@@ -263,7 +263,7 @@ class RegressionLoss(nn.Module):
 _losses = {TensorCategory:CrossEntropyLossFlat, TensorMultiCategory:BCEWithLogitsLossFlat,
            TensorMask:partial(CrossEntropyLossFlat, axis=1)}
 
-# %% ../nbs/20_data.ipynb #275d1b6b
+# %% ../nbs/20_data.ipynb #9c27db84
 class ArrayDataset:
     """Arrays side by side in memory: an item for an index, a batch for a list of indices
 
@@ -284,6 +284,8 @@ class ArrayDataset:
         self.n_inp,self.show,self.prepare,self.split_idx = n_inp,show,prepare,split_idx
         self.vocab = vocab if vocab is None or isinstance(vocab, CategoryMap) else CategoryMap(vocab, sort=False)
         given = [*(types or ()), *[None]*len(arrays)]
+        # what a typed tensor knows besides its values, such as the encoder of a table
+        self.meta = [{k:v for k,v in getattr(o, '__dict__', {}).items() if k != 'lengths'} for o in arrays]
         columns = [self._column(i, o, given[i]) for i,o in enumerate(arrays)]
         self.arrays,self.types = tuple(o for o,_ in columns),tuple(t for _,t in columns)
         sizes = [len(o) for o in self.arrays]
@@ -326,7 +328,9 @@ class ArrayDataset:
     def __getitem__(self,
         i, # the index of a sample, or a list of indices
     )->tuple: # inputs and targets
-        return tuple(self._take(o, i).as_subclass(t) for o,t in zip(self.arrays, self.types))
+        res = tuple(self._take(o, i).as_subclass(t) for o,t in zip(self.arrays, self.types))
+        for o,meta in zip(res, self.meta): o.__dict__.update(meta)
+        return res
 
     def _take(self, o, i):
         return o[i] if isinstance(o, Tensor) or not is_listy(i) else collate_ragged([o[k] for k in i])
@@ -349,7 +353,7 @@ def _are_names(o):
     first = o[0] if isinstance(o, (list,tuple,L,np.ndarray)) and len(o) else getattr(o, 'iloc', [None])[0]
     return isinstance(first, str)
 
-# %% ../nbs/20_data.ipynb #4a499d7b
+# %% ../nbs/20_data.ipynb #dfac01cd
 @patch
 def decode(self:ArrayDataset,
     o:tuple, # an item
@@ -365,7 +369,7 @@ def _named(self:ArrayDataset, v, kind):
     if self.vocab and kind is TensorMultiCategory: return MultiCategory(self.vocab[i] for i,on in enumerate(v) if on)
     return TitledTensorScalar(v) if v.ndim==0 and v.is_floating_point() else v
 
-# %% ../nbs/20_data.ipynb #51470a3c
+# %% ../nbs/20_data.ipynb #4b46c8b7
 class ScaleBytes(DisplayedTransform):
     "Images of bytes as floats from 0 to 1; images of floats as they are"
     order = IntToFloatTensor.order
@@ -415,7 +419,7 @@ class ArrayDL(TfmdDL):
         bad = [type(o).__name__ for o in self.decode_batch(b, 1)[0] if not hasattr(o, 'show')]
         if bad: raise TypeError(f"nothing says how to draw a {bad[0]}: give the loader a function show(xs, ys, out, n)")
 
-# %% ../nbs/20_data.ipynb #5eb35bce
+# %% ../nbs/20_data.ipynb #b5b1e180
 @patch(as_prop=True)
 def items(self:ArrayDataset)->list: # (n,) of tuples of inputs and targets
     "The samples, one by one"
@@ -436,8 +440,10 @@ def new(self:ArrayDataset,
     columns = [[self._sample(i, o) for o in column] for i,column in enumerate(zip(*rows))]
     for i in range(1, min(n, self.n_inp)):
         if self._is_mask(i): columns[i-1:i+1] = _pad_masked(columns[i-1], columns[i])
-    return ArrayDataset(*columns, n_inp=self.n_inp, vocab=self.vocab, show=self.show, loss_func=self.loss_func,
-                        types=self.types[:n], prepare=self.prepare)
+    res = ArrayDataset(*columns, n_inp=self.n_inp, vocab=self.vocab, show=self.show, loss_func=self.loss_func,
+                       types=self.types[:n], prepare=self.prepare)
+    res.meta = self.meta[:n]
+    return res
 
 @patch
 def _sample(self:ArrayDataset, i, o):
@@ -567,7 +573,7 @@ def new_empty(self:SplitDataLoaders):
         "save_checkpoint(learn.model, folder) of perceivers.checkpoint, or save_run(learn, folder, settings) of "
         "perceivers.runs for a folder that perceivers-predict reads")
 
-# %% ../nbs/20_data.ipynb #334d8a78
+# %% ../nbs/20_data.ipynb #089a4483
 def array_dls(
     train:tuple, # arrays as `ArrayDataset` takes them: inputs, then targets; or what `tfm` makes them from
     valid:tuple|None=None, # arrays of the validation set, as the model and the loss take them; None: cut from `train`
@@ -576,7 +582,7 @@ def array_dls(
     vocab:list|None=None, # (c,) names of the classes; None: those of `train`, where its target holds names
     n_valid:int|None=None, # samples of a validation set that is cut; None: a fifth
     bs:int=64, # B
-    tfm:Transform|None=None, # done to a whole training batch: an `ItemTransform`
+    tfm:Callable|None=None, # makes another batch, a tuple, of a whole training batch: a function, or an `ItemTransform`
     batch_tfms:list|None=None, # fastai's batch transforms, such as `aug_transforms()`: augmentation for training alone
     show:Callable|None=None, # show(xs, ys, out, n): draws n samples, `out` None where there are no predictions
     loss_func:Callable|None=None, # what a Learner takes if it is not given one; None: by the target
@@ -597,6 +603,7 @@ def array_dls(
     if valid is None: train_ds,valid_ds = _cut(train_ds, n_valid, seed)
     else: valid_ds = data(*valid)
     scale = [ScaleBytes()] if any(issubclass(t, TensorImage) for t in train_ds.types[:n_inp]) else []
+    if tfm and not isinstance(tfm, Transform): tfm = ItemTransform(tfm)
     if tfm and tfm.split_idx is None: tfm.split_idx = 0
     dl = ArrayDL(train_ds, bs=bs, shuffle=True, drop_last=len(train_ds)>=bs, num_workers=0,
                  after_batch=[*L(tfm), *scale, *L(batch_tfms)])

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['audio_suffixes', 'point_suffixes', 'readers', 'resample', 'read_audio', 'get_audio_files', 'get_point_files',
            'read_points', 'AudioReader', 'BytesReader', 'PointReader', 'SeriesReader', 'TableEncoder', 'TableReader',
-           'reader_settings', 'make_reader', 'show_batch', 'show_results', 'AudioBlock', 'BytesBlock',
-           'PointCloudBlock', 'TimeSeriesBlock', 'TableBlock']
+           'reader_settings', 'make_reader', 'show_batch', 'show_results', 'plot_top_losses', 'AudioBlock',
+           'BytesBlock', 'PointCloudBlock', 'TimeSeriesBlock', 'TableBlock']
 
 # %% ../nbs/22_datablocks.ipynb #b2d00004
 import io, json, math, re, struct, textwrap, warnings
@@ -17,8 +17,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 from fastcore.basics import patch
-from fastai.vision.all import *
 from .data import TensorAudio, TensorBytes, TensorPointCloud, TensorRagged, TensorSeries, TensorTable
+from fastai.vision.all import *
 from .position import MAX_COUNT, check_bool, check_int, check_real
 from .text import decode_text, encode_text, pad_texts, specials
 
@@ -60,13 +60,22 @@ def _read_wav(raw):
     values = _wav_values(data[:len(data)//block*block], tag, block//n_ch)
     return None if values is None else (values.reshape(-1, n_ch).T, rate)
 
-def _read_by_soundfile(o):
-    "Samples (n_ch, n) and rate of any file that libsndfile reads"
+def _has_end(raw):
+    "Whether an AIFF file is as long as it says, and an OGG file's last page is whole and marked as the last"
+    if raw[:4]==b'FORM': return int.from_bytes(raw[4:8], 'big')+8 <= len(raw)
+    if raw[:4] != b'OggS': return True
+    at = raw.rfind(b'OggS')
+    head,n = raw[at:at+27],raw[at+26] if len(raw) > at+26 else 0
+    return len(head)==27 and bool(head[5] & 4) and at+27+n+sum(raw[at+27:at+27+n]) <= len(raw)
+
+def _read_by_soundfile(raw):
+    "Samples (n_ch, n) and rate of the bytes of any file that libsndfile reads"
     try: import soundfile
     except ImportError as e:
         raise ImportError("it is no plain WAV; for FLAC, OGG, MP3 and others: pip install perceivers[audio]") from e
+    if not _has_end(raw): raise ValueError("it was cut off: its end is missing")
     try:
-        with soundfile.SoundFile(o) as f:
+        with soundfile.SoundFile(io.BytesIO(raw)) as f:
             n,n_ch,rate = f.frames,f.channels,f.samplerate
             if n*n_ch > _max_samples: raise ValueError(f"it has {n*n_ch:,} samples, {_max_samples:,} are allowed")
             x = f.read(dtype='float32', always_2d=True)
@@ -119,7 +128,7 @@ def read_audio(
         raw = o if isinstance(o, bytes) else _regular_file(o, 'a sound').read_bytes()
         is_wav = raw[:4]==b'RIFF' and raw[8:12]==b'WAVE'
         found = _read_wav(raw) if is_wav else None
-        x,had = found or _read_by_soundfile(io.BytesIO(raw))
+        x,had = found or _read_by_soundfile(raw)
         x = torch.from_numpy(np.ascontiguousarray(x))
         if not x.numel(): raise ValueError("it has no samples")
         if not x.isfinite().all(): raise ValueError("it has samples that are NaN or infinite")
@@ -610,6 +619,12 @@ def make_reader(
 # %% ../nbs/22_datablocks.ipynb #b2d00061
 def _axis(ctx): return plt.subplots(figsize=(4,2))[1] if ctx is None else ctx
 
+def _small(ax, label):
+    "An axis with small letters"
+    ax.set_xlabel(label, fontsize=7)
+    ax.tick_params(labelsize=7)
+    return ax
+
 def _write(lines, ctx, label):
     "Lines of text: on an axis, as columns of a table, or printed"
     if isinstance(ctx, pd.Series):
@@ -617,7 +632,7 @@ def _write(lines, ctx, label):
     elif ctx is None: print('\n'.join(f'{k}: {v}' for k,v in lines.items()))
     else:
         said = [str(v) if k==label else f'{k}: {v}' for k,v in lines.items()]
-        text = '\n'.join(o for v in said for o in textwrap.wrap(v, 36) or [''])
+        text = '\n'.join(o for v in said for o in textwrap.wrap(v, 28) or [''])
         ctx.text(0, 1, '\n'.join(text.split('\n')[:9]), va='top', fontsize=8, transform=ctx.transAxes)
         ctx.set_axis_off()
     return ctx
@@ -628,16 +643,15 @@ def show(self:TensorAudio, ctx=None, **kwargs):
     ax,rate = _axis(ctx),getattr(self, 'rate', None)
     x = self.detach().cpu().as_subclass(Tensor).float()
     ax.plot(torch.arange(x.shape[-1])/(rate or 1), x.T, lw=.4)
-    ax.set(yticks=[], xlabel='seconds' if rate else 'sample')
-    return ax
+    ax.set_yticks([])
+    return _small(ax, 'seconds' if rate else 'sample')
 
 @patch
 def show(self:TensorSeries, ctx=None, **kwargs):
     "Its channels over steps"
     ax = _axis(ctx)
     ax.plot(self.detach().cpu().as_subclass(Tensor).float().T, lw=.8)
-    ax.set(xlabel='step')
-    return ax
+    return _small(ax, 'step')
 
 @patch
 def show(self:TensorPointCloud, ctx=None, **kwargs):
@@ -686,20 +700,21 @@ def _parts(sample, n_inp):
     on_image = [o for o in targets if isinstance(o, _on_image)]
     return inputs,drawn,on_image,[o for o in targets if not isinstance(o, (*_drawn, *_written, *_on_image))]
 
-def _show_grid(n_inp, samples, outs, ctxs, max_n, figsize):
+def _show_grid(n_inp, samples, outs, notes, ctxs, max_n, figsize):
     "Samples as rows of axes, or as a grid where there is one axis for each"
     n = min(len(samples), max_n)
     guesses = [tuple(o) for o in outs][:n] if outs is not None else [()]*n
     cells = []
-    for sample,guess in zip(samples, guesses):
+    for sample,guess,note in zip(samples, guesses, notes or ['']*n):
         inputs,drawn,on_image,words = _parts(sample, n_inp)
         _,drawn_out,on_out,words_out = _parts(guess, 0)
-        cells.append((([*inputs, *drawn, *drawn_out], on_image, on_out, _title(words, words_out))))
+        title,colour = _title(words, words_out)
+        cells.append(([*inputs, *drawn, *drawn_out], on_image, on_out, f'{title} {note}'.strip(), colour))
     k = len(cells[0][0])
     cols = k if k > 1 else min(n, 3)
     rows = n if k > 1 else -(-n//cols)
     if ctxs is None: ctxs = get_grid(n*k, rows, cols, figsize=figsize or (3*cols, 1.9*rows), layout='constrained')
-    for i,(items,on_image,on_out,(title,colour)) in enumerate(cells):
+    for i,(items,on_image,on_out,title,colour) in enumerate(cells):
         axs = ctxs[i*k:i*k+k]
         for o,ax in zip(items, axs): o.show(ctx=ax)
         picture = next((ax for o,ax in zip(items, axs) if isinstance(o, TensorImageBase)), axs[0])
@@ -708,7 +723,7 @@ def _show_grid(n_inp, samples, outs, ctxs, max_n, figsize):
         if title: axs[0].set_title(title, color=colour, fontsize=9)
     return ctxs
 
-def _show_rows(samples, outs, ctxs, max_n):
+def _show_rows(samples, outs, notes, ctxs, max_n):
     "Samples as rows of a table"
     n = min(len(samples), max_n)
     if ctxs is None: ctxs = get_empty_df(n)
@@ -716,14 +731,17 @@ def _show_rows(samples, outs, ctxs, max_n):
     for i,ctx in zip(range(n), ctxs):
         for o in samples[i]: ctx = o.show(ctx=ctx, **({} if isinstance(o, _written) else dict(label='target')))
         for o in outs[i] if outs is not None else (): ctx = o.show(ctx=ctx, label='predicted')
+        if notes: ctx = show_title(notes[i], ctx=ctx, label='loss')
         rows.append(ctx)
     display_df(pd.DataFrame(rows))
     return rows
 
-def _show(n_inp, samples, outs=None, ctxs=None, max_n=9, figsize=None, **kwargs):
-    if all(isinstance(o, _written) for o in samples[0][:n_inp]) and not any(isinstance(o, _drawn) for o in samples[0]):
-        return _show_rows(samples, outs, ctxs, max_n)
-    return _show_grid(n_inp, samples, outs, ctxs, max_n, figsize)
+def _show(n_inp, samples, outs=None, notes=None, ctxs=None, max_n=9, figsize=None, **kwargs):
+    "Samples in the layout that fits them; arguments of other layouts, such as `nrows`, change nothing"
+    words = all(isinstance(o, _written) for o in samples[0][:n_inp])
+    if words and not any(isinstance(o, _drawn) for o in samples[0]):
+        return _show_rows(samples, outs, notes, ctxs, max_n)
+    return _show_grid(n_inp, samples, outs, notes, ctxs, max_n, figsize)
 
 def _ours(xs): return any(isinstance(o, (TensorRagged, TensorTable)) for o in xs)
 
@@ -737,11 +755,26 @@ def show_batch(x:tuple, y, samples, **kwargs):
 @dispatch
 def show_results(x:TensorRagged|TensorTable, y, samples, outs, **kwargs): return _show(1, samples, outs, **kwargs)
 
+@dispatch
+def show_results(x:TensorImage, y, samples, outs, **kwargs): # in fastai 2.8 its own raises TypeError for these targets
+    return _show(1, samples, outs, **kwargs)
+
 _show_any = show_results._resolve_method_with_cache((object,)*4)[0] # fastai's own, for tuples without our types
 
 @dispatch
 def show_results(x:tuple, y, samples, outs, **kwargs):
     return _show(len(x), samples, outs, **kwargs) if _ours(x) else _show_any(x, y, samples, outs, **kwargs)
+
+def _losses(losses): return [f'({o:.2f})' for o in losses.tolist()]
+
+@dispatch
+def plot_top_losses(x:TensorRagged|TensorTable, y, samples, outs, raws, losses, **kwargs):
+    return _show(1, samples, outs, _losses(losses), max_n=len(samples), **kwargs)
+
+@dispatch
+def plot_top_losses(x:tuple, y, samples, outs, raws, losses, **kwargs):
+    if not _ours(x): raise TypeError(f"plot_top_losses is not implemented for {[type(o).__name__ for o in x]}")
+    return _show(len(x), samples, outs, _losses(losses), max_n=len(samples), **kwargs)
 
 # %% ../nbs/22_datablocks.ipynb #b2d00071
 def AudioBlock(
@@ -780,3 +813,20 @@ def TableBlock(
 )->TransformBlock: # its samples are `TensorTable` (K,)
     "Rows of a data frame, standardised by the training rows; raises ValueError where there is no column, or one twice"
     return TransformBlock(type_tfms=TableReader(numbers, categories, state))
+
+# %% ../nbs/22_datablocks.ipynb #b2d00098
+_no_mixing = {
+    TensorBytes:"bytes are symbols, and there is nothing between two of them",
+    TensorPointCloud:"points have no order, so those of two clouds do not belong together",
+    TensorTable:"categories and missing values have nothing between them"}
+
+def _refuse_mixing(cls, why):
+    "Makes a class refuse `torch.lerp`, with which MixUp mixes"
+    plain = cls.__torch_function__.__func__
+    def torch_function(cls, func, types, args=(), kwargs=None):
+        if getattr(func, '__name__', '')=='lerp':
+            raise TypeError(f"{cls.__name__} cannot be mixed by MixUp: {why}. Leave MixUp out for this input")
+        return plain(cls, func, types, args, kwargs)
+    cls.__torch_function__ = classmethod(torch_function)
+
+for _cls,_why in _no_mixing.items(): _refuse_mixing(_cls, _why)

@@ -10,7 +10,8 @@ import torch
 from torch import nn, Tensor
 from torch.utils.checkpoint import checkpoint
 from fastcore.basics import store_attr
-from .position import MAX_COUNT, Tokens, check_bool, check_float, check_int, check_is_tokens, check_real
+from perceivers.position import (MAX_COUNT, MAX_WIDTH, Tokens, check_bool, check_float, check_int, check_is_tokens,
+    check_real)
 from .attention import check_heads
 from .blocks import MAX_LAYERS, CrossAttentionBlock, LatentTransformer
 
@@ -55,7 +56,11 @@ class PerceiverEncoder(nn.Module):
     )->None:
         "Raises ValueError or TypeError, naming the argument, for wrong counts, heads that do not divide, unknown words"
         super().__init__()
-        check_int(1, MAX_COUNT, d_in=d_in, n_latents=n_latents, d_latent=d_latent)
+        check_int(1, MAX_COUNT, d_in=d_in, n_latents=n_latents)
+        check_int(1, MAX_WIDTH, d_latent=d_latent)
+        if d_in > MAX_WIDTH and d_cross_qk is None:
+            raise ValueError(f"d_cross_qk=None: tokens of {d_in:,} channels (n_ch, patch, n_bands of the adapter) need "
+                "one, such as d_cross_qk=512: its default is as many channels, and the layer would not fit in memory")
         check_int(1, MAX_LAYERS, n_blocks=n_blocks)
         if n_cross is not None: check_int(1, n_blocks, n_cross=n_cross)
         check_real(1e-12, 1e6, latent_std=latent_std)

@@ -15,7 +15,7 @@ from torch import nn, Tensor
 from .attention import attention_weights
 from .inputs import read_batch
 from .perceiver import PerceiverModel
-from .position import Tokens, check_bool
+from .position import Tokens, check_bool, check_path
 
 # %% ../nbs/17_export.ipynb #exp17cls
 class Exported(nn.Module):
@@ -108,7 +108,8 @@ def export_onnx(
         import_module('onnxscript') # what torch.onnx.export works with
     except ImportError as e:
         raise ImportError("export_onnx needs two more packages: pip install onnx onnxscript") from e
-    exported,xb,path = Exported(model, attention, from_tokens),_example(xb),Path(path)
+    exported,xb,path = Exported(model, attention, from_tokens),_example(xb),check_path(path)
+    if path.is_dir() or not path.name: raise ValueError(f"path={str(path)!r}: must be a file, such as 'digits.onnx'")
     if not path.parent.is_dir(): raise FileNotFoundError(f"path={str(path)!r}: there is no folder {str(path.parent)!r}")
     inputs = _input_names(xb) if names is None else list(names)
     if len(inputs) != len(xb):

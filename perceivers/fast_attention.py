@@ -289,7 +289,7 @@ def cross_attention(
     forms = {'queries':absorb_queries, 'context':absorb_context}
     if not isinstance(layer, nn.Module): raise TypeError(f"layer is a {type(layer).__name__}: must be a CrossAttention")
     if not isinstance(form, str) or form not in ('auto', 'textbook', *forms):
-        raise ValueError(f"form={form!r}: must be 'auto', 'textbook', 'queries' or 'context'")
+        raise ValueError(f"form={str(form)[:40]!r}: must be 'auto', 'textbook', 'queries' or 'context'")
     plain = form != 'textbook' and is_plain(layer)
     if form in forms and not plain:
         raise ValueError(f"form={form!r} reads the layer's own weights, but a layer in it was replaced or has "

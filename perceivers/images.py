@@ -84,6 +84,15 @@ def _from_array(o, top, bands):
     return Image.fromarray(a[...,0] if a.shape[-1]==1 and a.ndim==3 else a)
 
 # %% ../nbs/21_images.ipynb #0fd7b6dc
+def _loaded(im):
+    "A picture that Pillow has opened, with its pixels read from the file and not mapped into memory"
+    name = getattr(im, 'filename', '')
+    if name and getattr(im, 'tile', None):
+        im.filename = ''
+        try: im.load()
+        finally: im.filename = name
+    return im
+
 def open_image(
     o:Path|str|bytes|Tensor|np.ndarray|Image.Image, # a file, its bytes, a picture, or an array (H,W), (C,H,W), (H,W,C)
     formats:tuple[str, ...]=image_formats, # of files, by Pillow's names
@@ -101,9 +110,9 @@ def open_image(
     if isinstance(o, (str,Path)) and not os.path.lexists(o): raise FileNotFoundError(f"{o}: there is no such file")
     try:
         if isinstance(o, (Tensor,np.ndarray)): return _plain(_from_array(o, top, bands), None, done)
-        if isinstance(o, Image.Image): return _plain(o, top, done)
+        if isinstance(o, Image.Image): return _plain(_loaded(o), top, done)
         if not isinstance(o, bytes) and not Path(o).is_file(): raise ValueError("it is no regular file")
-        with Image.open(BytesIO(o) if isinstance(o, bytes) else o, formats=formats) as im:
+        with BytesIO(o) if isinstance(o, bytes) else open(o, 'rb') as f, Image.open(f, formats=formats) as im:
             if im.width*im.height > max_pixels:
                 raise ValueError(f"it has {im.width}×{im.height} pixels, more than max_pixels={max_pixels:,}")
             return _plain(im, top, done)

@@ -39,6 +39,8 @@ def read_batch(
 
     Raises ValueError for masks that are given twice, or more or fewer data elements than the adapter takes."""
     if not callable(adapter): raise TypeError(f"adapter is a {type(adapter).__name__}: must be an InputAdapter")
+    if not isinstance(xb, (tuple,list)):
+        raise TypeError(f"xb is a {type(xb).__name__}: must be a tuple of the batch's data elements, such as (x,)")
     data,masks = [],[]
     for x in xb:
         is_mask = isinstance(x, Tensor) and x.dtype==torch.bool and x.ndim==2
@@ -95,8 +97,8 @@ class GridInput(InputAdapter):
         size = check_size(size)
         check_int(1, MAX_COUNT, n_ch=n_ch)
         check_bool(stretch=stretch)
-        if stem is not None and not hasattr(stem, 'd_out'):
-            raise TypeError(f"stem is a {type(stem).__name__} without `d_out`: set it to the channels that the stem "
+        if stem is not None and not (isinstance(stem, nn.Module) and hasattr(stem, 'd_out')):
+            raise TypeError(f"stem is a {type(stem).__name__}: must be a module with `d_out`, the channels that it "
                             "gives")
         if position is not None and not (hasattr(position, 'axes') and hasattr(position, 'd_out')):
             raise TypeError(f"position is a {type(position).__name__}: must be a module with `d_out` and `axes(grid)`")
@@ -112,7 +114,7 @@ class GridInput(InputAdapter):
         size:tuple[int, ...], # (d,) elements on each axis
     )->tuple[int, ...]: # (d,) tokens on each axis
         "The grid of tokens that an input of this size gives; raises ValueError for a patch that does not divide it"
-        grid = size
+        size = grid = check_size(size, len(self.size))
         if self.stem is not None:
             modes,like = [(m,m.training) for m in self.stem.modules()],next(self.stem.parameters(), torch.empty(0))
             try:
@@ -137,6 +139,7 @@ class GridInput(InputAdapter):
         if x.ndim != d+2 or x.shape[1] != self.n_ch:
             raise ValueError(f"input is {tuple(x.shape)}, must be (B, {self.n_ch}, "
                              f"{', '.join(map(str, self.size))}): n_ch={self.n_ch} channels, then {d} axes")
+        if not all(x.shape[2:]): raise ValueError(f"input is {tuple(x.shape)}: every axis must have an element")
         x = patchify(x if self.stem is None else self.stem(x), self.patch)
         return Tokens(x.flatten(1, d), self.position.axes(x.shape[1:-1]), mask)
 

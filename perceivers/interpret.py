@@ -77,10 +77,15 @@ def attention_maps(
     return list(maps)
 
 # %% ../nbs/24_interpret.ipynb #cf093047
-def _pixels(img):
+def _pixels(img, bands=None):
     if img.ndim==2: img = img[None]
+    if bands is not None and img.ndim==3:
+        if len(bands) not in (1,3) or not all(0 <= i < len(img) for i in bands):
+            raise ValueError(f"bands={bands} must be one or three indices below {len(img)}")
+        img = img[list(bands)]
     if img.ndim!=3 or img.shape[0] not in (1,3):
-        raise ValueError(f"img is {tuple(img.shape)}, must be (H, W), (1, H, W) or (3, H, W)")
+        raise ValueError(f"img is {tuple(img.shape)}, must be (H, W), (1, H, W) or (3, H, W); of another number of "
+                         "bands say which to draw, such as bands=(0,1,2)")
     img = img.detach().float().cpu()
     return (img[0] if len(img)==1 else img.permute(1, 2, 0)).clamp(0, 1).numpy()
 
@@ -110,18 +115,19 @@ def panel_titles(maps):
 
 # %% ../nbs/24_interpret.ipynb #85f5e2cd
 def plot_attention(
-    img:Tensor, # (H, W), (1, H, W) or (3, H, W) in [0, 1]
+    img:Tensor, # (H, W), (1, H, W) or (3, H, W) in [0, 1]; (C, H, W) with `bands`
     maps:Tensor, # (N, M) attention weights of each latent
     grid:tuple[int, int]|None=None, # rows and columns of tokens, M in all; None: a pixel each
     n:int=16, # latents to draw, the first ones
     titles:list[str]|None=None, # (N,) one for each latent; None: its index and its largest weight
     title:str|None=None, # above all of them
+    bands:tuple[int, ...]|None=None, # which channels of an image of more to draw, three or one
 )->None:
     """Draws the image once for each latent, and over it where the latent attends
 
     Raises ValueError for an image of another shape, or a grid with more or fewer tokens.
     Source: the attention maps of Perceiver, section 4.1."""
-    pix,maps = _pixels(img),maps.detach().float().cpu()
+    pix,maps = _pixels(img, bands),maps.detach().float().cpu()
     grid = tuple(grid or pix.shape[:2])
     if maps.ndim!=2 or maps.shape[1]!=math.prod(grid):
         raise ValueError(f"maps is {tuple(maps.shape)}, must be (N, {math.prod(grid)}) for grid={grid}")
@@ -130,20 +136,24 @@ def plot_attention(
 
 # %% ../nbs/24_interpret.ipynb #43603b33
 def plot_signal_attention(
-    x:Tensor, # (L,) or (1, L) samples
+    x:Tensor, # (L,) or (C, L) samples; channels are drawn one below the other
     maps:Tensor, # (N, M) attention weights of each latent
     n:int=8, # latents to draw, the first ones
     title:str|None=None, # above all of them
 )->None:
-    "Draws a wave and, in a strip for each latent below it, where in time the latent attends"
+    """Draws a wave and, in a strip for each latent below it, where in time the latent attends
+
+    Raises ValueError for samples of another shape."""
+    if x.ndim not in (1,2): raise ValueError(f"x is {tuple(x.shape)}, must be (L,) or (C, L)")
     maps = maps.detach().float().cpu()[:n]
     size,heights = (7,1.2+.18*len(maps)),[1,.2*len(maps)+.2]
     fig,(top,low) = plt.subplots(2, 1, figsize=size, sharex=True, height_ratios=heights, layout='constrained')
-    x = x.detach().float().cpu().flatten()
-    top.plot(x.numpy(), lw=.5, c='gray')
+    x = x.detach().float().cpu().view(-1, x.shape[-1])
+    apart = 1.1*(x.max()-x.min())
+    for i,channel in enumerate(x): top.plot((channel-i*apart).numpy(), lw=.5, c='gray')
     top.set_axis_off()
     low.imshow(maps/maps.amax(1, keepdim=True).clamp(min=1e-12), aspect='auto', cmap='Reds', vmin=0, vmax=1,
-               extent=(0, len(x), len(maps)-.5, -.5), interpolation='nearest')
+               extent=(0, x.shape[1], len(maps)-.5, -.5), interpolation='nearest')
     low.set(ylabel='latent', xlabel='sample', yticks=range(len(maps)))
     if title: fig.suptitle(title, fontsize=9)
 
@@ -169,13 +179,13 @@ def draw_attention(
 
 # %% ../nbs/24_interpret.ipynb #083ce4e0
 @draw_attention.register
-def _draw_grid(adapter:GridInput, xs, maps, n=16, titles=None, title=None):
+def _draw_grid(adapter:GridInput, xs, maps, n=16, titles=None, title=None, bands=None):
     if len(adapter.size)==1: return plot_signal_attention(xs[0], maps, n, title)
     if len(adapter.size)!=2:
         raise TypeError(f"a picture has one axis or two, this {type(adapter).__name__} has {len(adapter.size)}: "
                         "draw a slice with plot_attention")
     x = xs[0] if xs[0].is_floating_point() else xs[0]/255
-    plot_attention(x, maps, _token_grid(adapter, x.view(-1, *x.shape[-2:])[None]), n, titles, title)
+    plot_attention(x, maps, _token_grid(adapter, x.view(-1, *x.shape[-2:])[None]), n, titles, title, bands)
 
 # %% ../nbs/24_interpret.ipynb #57a15865
 def one_item(dl, idx):
@@ -208,6 +218,7 @@ def show_attention(self:Learner,
     ds_idx:int=1, # which data set: 1 is the validation set
     step:int=0, # which cross-attention, in the order of computation; -1 is the last
     max_n:int=16, # latents to draw, the first ones
+    bands:tuple[int, ...]|None=None, # of images of more channels than three: which to draw, three or one
 )->None:
     """Draws where each latent attends in one item, with its label and the prediction; the mean of the heads
 
@@ -221,7 +232,8 @@ def show_attention(self:Learner,
     if not -n <= step < n:
         raise ValueError(f"step={step} must be from {-n} to {n-1}: the encoder runs {n} cross-attentions")
     xs,title = _shown(one, b, self.dls.n_inp, y, pred)
-    draw_attention(model.input, xs, maps[step][0].mean(0), n=max_n,
+    which = {} if bands is None else dict(bands=bands)
+    draw_attention(model.input, xs, maps[step][0].mean(0), n=max_n, **which,
                    title=f'{title}cross-attention {range(n)[step]+1} of {n}')
 
 # %% ../nbs/24_interpret.ipynb #89075034

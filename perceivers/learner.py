@@ -7,10 +7,10 @@ __all__ = ['replaced', 'MAX_TOKENS', 'decayed_params', 'perceiver_splitter', 'Pl
            'with_mask', 'NotFiniteError', 'StopOnNaN', 'HalfPrecision', 'AverageWeights', 'keep_random', 'TorchLoader',
            'PerceiverLearner', 'show_results', 'shapes_of', 'signature_of', 'take_rows', 'LossPerSample',
            'choose_patch', 'choose_bands', 'own_settings', 'grid_adapter', 'sound_adapter', 'text_adapter',
-           'points_adapter', 'table_adapter', 'input_kind', 'look_at', 'is_mask', 'from_block', 'infer_input',
-           'number_names', 'check_scale', 'BytesLoss', 'asked', 'bytes_accuracy', 'NamedLosses', 'count_classes',
-           'infer_target', 'target_kind', 'pixel_accuracy', 'infer_output', 'metric_of', 'perceiver_learner',
-           'infer_loss', 'infer_model', 'describe', 'with_torch_loaders', 'seed_all']
+           'points_adapter', 'table_adapter', 'input_kind', 'look_at', 'from_block', 'infer_input', 'number_names',
+           'check_scale', 'BytesLoss', 'asked', 'bytes_accuracy', 'NamedLosses', 'count_classes', 'infer_target',
+           'target_kind', 'pixel_accuracy', 'infer_output', 'metric_of', 'perceiver_learner', 'infer_loss',
+           'infer_model', 'describe', 'with_torch_loaders', 'seed_all']
 
 # %% ../nbs/23_learner.ipynb #d0091799
 import inspect, math, random, warnings
@@ -21,15 +21,15 @@ from torch import nn, Tensor
 from torch.amp import GradScaler, autocast
 from torch.nn import functional as F
 from torch.utils import data as torch_data
-from fastai.tabular.core import TabDataLoader
-from fastai.vision.all import (Adam, AMPMode, BCEWithLogitsLossFlat, Callback, CancelFitException, CastToTensor,
-    CrossEntropyLossFlat, DataLoaders, GetAttr, GradientClip, L, Learner, MixedPrecision, PrettyString, TensorCategory, TensorImage,
-    TensorImageBase, TensorMask, TensorMultiCategory, accuracy, accuracy_multi, default_device, delegates, dispatch, find_bs,
-    first, get_c, get_grid, get_random_states, getcallable, is_listy, mae, partial, replacing_yield, set_random_states,
-    set_seed, to_device, tuplify)
-from .audio import AudioInput
 from .data import (RegressionLoss, SplitDataLoaders, TensorAudio, TensorBytes, TensorPointCloud, TensorRagged,
     TensorSeries, TensorTable)
+from fastai.tabular.core import TabDataLoader
+from fastai.vision.all import (Adam, AMPMode, BCEWithLogitsLossFlat, Callback, CancelFitException, CastToTensor,
+    CrossEntropyLossFlat, DataLoaders, GetAttr, GradientClip, L, Learner, MixedPrecision, PrettyString, TensorCategory,
+    TensorImage, TensorImageBase, TensorMask, TensorMultiCategory, accuracy, accuracy_multi, default_device, delegates,
+    dispatch, find_bs, first, get_c, get_grid, get_random_states, getcallable, is_listy, mae, partial,
+    replacing_yield, set_random_states, set_seed, to_device, tuplify)
+from .audio import AudioInput
 from .encoder import scales
 from .inputs import ImageInput, InputAdapter, VideoInput
 from .multimodal import MultimodalInput, MultimodalOutput
@@ -233,7 +233,7 @@ def keep_random(
         elif generator: generator.set_state(drawn)
 
 class TorchLoader(GetAttr):
-    "PyTorch's `DataLoader` with what a `Learner` needs besides batches: one of them, their order, loaders of new samples"
+    "PyTorch's `DataLoader` with what a `Learner` needs besides batches: one of them, an order, loaders of new samples"
     _default = 'dataset'
     def __init__(self,
         loader:torch_data.DataLoader, # of tuples: inputs, each followed by its mask if it has one; then targets
@@ -286,8 +286,9 @@ class TorchLoader(GetAttr):
         o = self.loader
         fixed = isinstance(self.dataset, torch_data.IterableDataset) or o.batch_size is None
         if dataset is None and fixed: return self
-        loader = torch_data.DataLoader(self.dataset if dataset is None else dataset, o.batch_size or 64, shuffle,
-            num_workers=o.num_workers if dataset is None else 0, collate_fn=None if o.batch_size is None else o.collate_fn,
+        collate = None if o.batch_size is None else o.collate_fn
+        data,workers = (self.dataset,o.num_workers) if dataset is None else (dataset,0)
+        loader = torch_data.DataLoader(data, o.batch_size or 64, shuffle, num_workers=workers, collate_fn=collate,
             drop_last=drop_last, worker_init_fn=o.worker_init_fn)
         res = TorchLoader(loader, self.device)
         res._n_inp = self.n_inp
@@ -301,7 +302,7 @@ class TorchLoader(GetAttr):
 
     def show_batch(self, *args, **kwargs):
         "Raises TypeError"
-        raise TypeError("PyTorch's DataLoader does not say how a sample is drawn: use array_dls or a DataBlock to see one")
+        raise TypeError("PyTorch's DataLoader does not say how a sample is drawn: array_dls and DataBlocks do")
     show_results = _pre_show_batch = show_batch
 
 # %% ../nbs/23_learner.ipynb #7df506c8
@@ -309,7 +310,7 @@ replaced = contextmanager(replacing_yield) # with replaced(o, 'name', value): â€
 
 class PerceiverLearner(Learner):
     "fastai's `Learner` for models whose parameters may change between fits, and whose outputs may be a dict"
-    _opt,_renewing = None,True
+    _opt,_renewing,_in_batch = None,True,False
     def create_opt(self)->None:
         "The optimizer over the splitter's groups; norms, biases, latents and positions do not decay"
         with replaced(self, '_renewing', False): super().create_opt()
@@ -350,9 +351,19 @@ class PerceiverLearner(Learner):
         super()._do_epoch_train()
 
     def one_batch(self, i, b):
-        try: super().one_batch(i, b)
+        try:
+            with replaced(self, '_in_batch', True): super().one_batch(i, b)
         finally:
             for cb in self._grab_cbs(HalfPrecision): cb.after_loss() # also where the model raised an error
+
+    def __call__(self, event_name):
+        train = torch.is_grad_enabled() and event_name != 'before_fit' # where TensorBoard's callback traces the model
+        with torch.set_grad_enabled(train): super().__call__(event_name)
+
+    def _split(self, b):
+        super()._split(b)
+        if self._in_batch: return
+        self.xb = tuple(o for x in self.xb for o in with_mask(x)) # for callbacks that call the model, such as TensorBoard's
 
     def _do_one_batch(self):
         if self.iter: return super()._do_one_batch()
@@ -360,9 +371,9 @@ class PerceiverLearner(Learner):
             warnings.filterwarnings('error', 'Using a target size', UserWarning)
             try: super()._do_one_batch()
             except UserWarning as e:
-                shapes = tuple(self.pred.shape),*(tuple(y.shape) for y in self.yb)
-                raise ValueError(f"predictions and targets have shapes {', '.join(map(str, shapes))}, which the loss would "
-                    "broadcast against each other: make them alike, such as targets (B, 1)") from e
+                shapes = ', '.join(str(tuple(o.shape)) for o in (self.pred, *self.yb))
+                raise ValueError(f"predictions and targets have shapes {shapes}, which the loss would broadcast: "
+                    "make them alike, such as targets (B, 1)") from e
 
     def loss_not_reduced(self):
         "A context in which `loss_func` gives a loss for each sample"
@@ -421,11 +432,10 @@ class PerceiverLearner(Learner):
         if dl is None: dl = self.dls[ds_idx].new(shuffle=shuffle)
         b = dl.one_batch()
         _,_,preds = self.get_preds(dl=[b], with_decoded=True)
-        if isinstance(preds, Mapping): preds = tuple(preds.values())
-        targets = b[dl.n_inp:]
-        alike = isinstance(preds, Tensor) and len(targets)==1 and preds.numel()==targets[0].numel()
-        if alike: preds = preds.view_as(targets[0])
-        dl.show_results(b, preds, max_n=max_n, **kwargs)
+        preds = tuple(preds.values()) if isinstance(preds, Mapping) else tuplify(preds)
+        shapes = [y.shape if y.numel()==p.numel() else p.shape for p,y in zip(preds, b[dl.n_inp:])] # (B, 1) as (B,)
+        preds = tuple(p.view(s) for p,s in zip(preds, shapes))
+        dl.show_results(b, preds[0] if len(preds)==1 else preds, max_n=max_n, **kwargs)
 
     def summary(self)->PrettyString:
         "What goes in, what each module gives and how many parameters it has; optimizer, loss and callbacks"
@@ -433,7 +443,8 @@ class PerceiverLearner(Learner):
         rows,hooks = [],[]
         def note(name, module):
             def hook(m, args, out):
-                if name not in [r[0] for r in rows]: rows.append((name, type(module).__name__, shapes_of(out), count(module)))
+                row = name, type(module).__name__, shapes_of(out), count(module)
+                if name not in [r[0] for r in rows]: rows.append(row)
             return hook
         def count(m): return f'{sum(p.numel() for p in m.parameters()):,}'
         for name,m in self.model.named_modules():
@@ -491,7 +502,7 @@ class LossPerSample(GetAttr):
         def one(i): return self.loss_func(take_rows(pred, slice(i,i+1)), *(take_rows(y, slice(i,i+1)) for y in ys))
         return torch.stack([one(i).mean() for i in range(find_bs(ys))])
 
-# %% ../nbs/23_learner.ipynb #abc3be95
+# %% ../nbs/23_learner.ipynb #e6df0ef1
 MAX_TOKENS = 1024 # that the patch chosen for an input leaves at most
 
 def choose_patch(
@@ -511,8 +522,11 @@ def choose_bands(grid): return min(64, max(4, max(grid)//2))
 def own_settings(cls, settings, name):
     "Which of the user's settings the class takes; a dict among them is by name of the input or output"
     takes = inspect.signature(cls).parameters
-    by_name = {k:v if not isinstance(v, dict) else v[name] for k,v in settings.items() if not isinstance(v, dict) or name in v}
-    return {k:v for k,v in by_name.items() if k in takes}
+    own = {}
+    for k,v in settings.items():
+        if k in takes and not isinstance(v, dict): own[k] = v
+        elif k in takes and name in v: own[k] = v[name]
+    return own
 
 def grid_adapter(x, settings, cls, name):
     "An adapter for images or videos of the batch's size"
@@ -560,16 +574,12 @@ def input_kind(x):
     raise TypeError(f"an input is {what}, which may mean several things: give it a type, such as TensorSeries or "
         "TensorPointCloud (array_dls takes `types`, a DataBlock has blocks), or give a model")
 
-# %% ../nbs/23_learner.ipynb #38402565
+# %% ../nbs/23_learner.ipynb #8ba7b9e6
 def look_at(dls):
     "One batch of the training set, inputs and targets apart; no random state moves"
     with keep_random(dls.train): b = dls.train.one_batch()
     n = getattr(dls, 'n_inp', max(1, len(b)-1))
     return b[:n],b[n:]
-
-def is_mask(x, before):
-    "Whether an element of a batch is the mask of the one before it"
-    return before is not None and isinstance(x, Tensor) and x.dtype==torch.bool and x.ndim==2
 
 def from_block(dls, i, name, otherwise=None):
     "What the transforms of input i know by this name, such as the `max_len` of a `BytesBlock`"
@@ -592,7 +602,8 @@ def infer_input(
     if isinstance(dls.train, TabDataLoader):
         sizes = tuple(len(dls.train_ds.classes[k]) for k in dls.train_ds.cat_names)
         return table_adapter(one_table(xb), settings, 'table', width, sizes)
-    kinds = [(i,input_kind(x),x) for i,x in enumerate(xb) if not is_mask(x, xb[i-1] if i else None)]
+    data = [(i,x) for i,x in enumerate(xb) if not (i and x.dtype==torch.bool and x.ndim==2)] # without masks
+    kinds = [(i,input_kind(x),x) for i,x in data]
     names = number_names([k for _,k,_ in kinds])
     adapters = {}
     for name,(i,kind,x) in zip(names, kinds):
@@ -614,7 +625,7 @@ def check_scale(scale):
     if scale not in scales: raise ValueError(f"scale={scale!r}: must be one of {', '.join(scales)}")
     return scales[scale]
 
-# %% ../nbs/23_learner.ipynb #9ce3e49c
+# %% ../nbs/23_learner.ipynb #d0c1fc37
 class BytesLoss:
     """Cross-entropy of each symbol of a text; padding and the label -100 do not count
 
@@ -634,8 +645,8 @@ class BytesLoss:
         if self.reduction=='none': return each.sum(1)/count.sum(1).clamp(min=1)
         return each.sum()/count.sum().clamp(min=1)
 
-    def activation(self, x): return x.softmax(-1)
-    def decodes(self, x): return x.argmax(-1)
+    def activation(self, x): return x.map(lambda o: o.softmax(-1)) if isinstance(x, L) else x.softmax(-1)
+    def decodes(self, x): return x.map(lambda o: o.argmax(-1)) if isinstance(x, L) else x.argmax(-1)
 
 def asked(y):
     "Ids with -100 for padding, and which of them count"
@@ -664,14 +675,14 @@ class NamedLosses:
     )->Tensor: # ()
         "The sum; raises ValueError for more or fewer targets, or predictions of other names"
         if not isinstance(pred, Mapping) or len(ys) != len(self.losses) or set(pred) != set(self.losses):
-            raise ValueError(f"{len(ys)} targets for predictions {list(pred) if isinstance(pred, Mapping) else type(pred)}: "
-                f"losses are for {list(self.losses)}")
+            names = list(pred) if isinstance(pred, Mapping) else type(pred).__name__
+            raise ValueError(f"{len(ys)} targets for predictions {names}: losses are for {list(self.losses)}")
         return sum(f(pred[k], y) for (k,f),y in zip(self.losses.items(), ys))
 
     def activation(self, x): return {k:getcallable(f, 'activation')(x[k]) for k,f in self.losses.items()}
     def decodes(self, x): return {k:getcallable(f, 'decodes')(x[k]) for k,f in self.losses.items()}
 
-# %% ../nbs/23_learner.ipynb #553f53f5
+# %% ../nbs/23_learner.ipynb #303ee65b
 def count_classes(dls, i, n_out):
     "How many classes target i has; raises ValueError where the data does not say"
     if n_out is not None: return n_out
@@ -698,22 +709,24 @@ def infer_target(dls, i, y, xb, settings, name, n_out):
         output = ImageOutput(size, n_ch=n_ch, patch=patch, **own)
         if mask: return output,CrossEntropyLossFlat(axis=1),[pixel_accuracy]
         return output,RegressionLoss(),[]
-    if isinstance(y, TensorBytes) or whole and text and y.shape==text[0].shape: return TextOutput(),BytesLoss(),[bytes_accuracy]
+    if isinstance(y, TensorBytes) or whole and text and y.shape==text[0].shape:
+        return TextOutput(),BytesLoss(),[bytes_accuracy]
     if isinstance(y, TensorMultiCategory):
         return ClassOutput(count_classes(dls, i, n_out)),BCEWithLogitsLossFlat(),[accuracy_multi]
     if whole and (y.ndim==1 or y.ndim==2 and y.shape[1]==1):
         if not isinstance(y, TensorCategory) and n_out is None and not getattr(dls, 'vocab', None):
-            raise ValueError("the targets are whole numbers without names, classes or counts: give their vocab, or n_out= "
-                "for classes; make them float for a regression")
+            raise ValueError("the targets are whole numbers without names, maybe classes, maybe counts: "
+                "give their vocab, or n_out= for classes; make them float for a regression")
         return ClassOutput(count_classes(dls, i, n_out)),CrossEntropyLossFlat(),[accuracy]
     if isinstance(y, Tensor) and y.is_floating_point() and y.ndim in (1,2,3):
         return VectorOutput(y[0].numel()),RegressionLoss(),[mae]
     raise TypeError(f"a target is {type(y).__name__} {getattr(y, 'dtype', '')} {tuple(getattr(y, 'shape', ()))}: "
         "give a model, and a loss")
 
-def target_kind(y, xb):
+def target_kind(y):
     "What a target is, in a word"
-    kinds = {TensorMask:'mask', TensorImageBase:'image', TensorBytes:'text', TensorMultiCategory:'labels', TensorCategory:'class'}
+    kinds = {TensorMask:'mask', TensorImageBase:'image', TensorBytes:'text', TensorMultiCategory:'labels',
+             TensorCategory:'class'}
     for cls,kind in kinds.items():
         if isinstance(y, cls): return kind
     return 'value'
@@ -732,16 +745,17 @@ def infer_output(
 )->tuple[OutputAdapter, object, list]: # output adapter, loss, metrics
     """What is predicted: adapter, loss and metrics for the targets of `dls`
 
-    Raises ValueError where the data does not say how many classes there are, TypeError for a target of no known kind."""
+    Raises ValueError where the data does not say how many classes there are, TypeError for an unknown target."""
     xb,yb = look_at(dls)
     if not len(yb): raise ValueError("the batches have no target: give a model and a loss")
-    names = number_names([target_kind(y, xb) for y in yb])
+    names = number_names([target_kind(y) for y in yb])
     found = {k:infer_target(dls, i, y, xb, settings, k, n_out) for i,(k,y) in enumerate(zip(names, yb))}
     if len(found)==1:
         output,loss,metrics = found[names[0]]
         return output, getattr(dls.train_ds, 'loss_func', None) or loss, metrics
+    outputs,losses,_ = ({k:o[i] for k,o in found.items()} for i in range(3))
     metrics = [metric_of(k, i, m) for i,k in enumerate(names) for m in found[k][2]]
-    return MultimodalOutput({k:o for k,(o,_,_) in found.items()}), NamedLosses({k:o for k,(_,o,_) in found.items()}), metrics
+    return MultimodalOutput(outputs), NamedLosses(losses), metrics
 
 def metric_of(name, i, metric):
     "A metric of one of several outputs"
@@ -761,7 +775,7 @@ def perceiver_learner(
     lr:float=4e-3, # highest learning rate where a `fit` is not given one
     wd:float=0.02, # weight decay of matrices
     clip:float|None=1., # longest gradient, in the norm over all parameters; None: any
-    seed:int|None=None, # of all random numbers from here on: weights that are inferred, order of batches; None: as they are
+    seed:int|None=None, # of all random numbers from here on: inferred weights, order of batches; None: as they are
     precision:str='auto', # 'float32', 'bf16', 'fp16'; 'auto': bf16 or fp16 on a GPU, float32 on a CPU
     compile:bool=False, # compile the model: the first batch takes a minute, later ones less
     checkpointing:bool=False, # compute blocks again in the backward pass: less memory, more time
@@ -782,7 +796,7 @@ def perceiver_learner(
     if seed is not None: seed_all(seed, dls)
     if model is not None:
         given = [*settings, *(['scale'] if scale is not None else [])]
-        if given: raise TypeError(f"{', '.join(given)}: the model is given, so nothing is inferred; set it in the model")
+        if given: raise TypeError(f"{', '.join(given)}: the model is given, so this is set in the model")
         loss_func = loss_func or getattr(dls.train_ds, 'loss_func', None) or infer_loss(dls)
     else: model,loss_func,metrics = infer_model(dls, scale or 'small', settings, loss_func, metrics)
     if checkpointing and not hasattr(model, 'set_grad_checkpointing'):
@@ -818,11 +832,12 @@ def infer_model(dls, scale, settings, loss_func, metrics):
     allowed = {'n_out', *(k for m in parts for k in inspect.signature(type(m)).parameters)}
     unknown = [k for k in rest if k not in allowed]
     if unknown:
-        raise TypeError(f"{', '.join(unknown)}: neither the model nor {', '.join(type(m).__name__ for m in parts)} nor fastai's "
-            "Learner takes that")
+        names = ', '.join(type(m).__name__ for m in parts)
+        raise TypeError(f"{', '.join(unknown)}: neither the model nor {names} nor fastai's Learner takes that")
     chosen = {**check_scale(scale), **for_model}
     plain = isinstance(output, VectorOutput) and set(for_model) <= set(inspect.signature(Perceiver).parameters)
-    model = Perceiver(adapter, output.d_out, **chosen) if plain else PerceiverIO(adapter, output, **{'n_cross':None, **chosen})
+    if plain: model = Perceiver(adapter, output.d_out, **chosen)
+    else: model = PerceiverIO(adapter, output, **{'n_cross':None, **chosen})
     loss = loss_func or loss
     metrics = found if metrics is None else metrics
     names = [getattr(m, 'name', getattr(m, '__name__', type(m).__name__)) for m in L(metrics)]
@@ -845,7 +860,7 @@ def with_torch_loaders(dls):
     "fastai's `DataLoaders`; PyTorch's loaders in them, or a pair of such, with what a Learner needs"
     loaders = getattr(dls, 'loaders', dls)
     if not is_listy(loaders) or len(loaders) < 2:
-        raise TypeError(f"dls is a {type(dls).__name__}: must be fastai's DataLoaders, or a pair of loaders (train, valid)")
+        raise TypeError(f"dls is a {type(dls).__name__}: must be fastai's DataLoaders, or a pair of loaders")
     if not any(isinstance(o, torch_data.DataLoader) for o in loaders): return dls
     device = getattr(dls, '_device', None) or default_device()
     wrapped = [TorchLoader(o, device) if isinstance(o, torch_data.DataLoader) else o for o in loaders]
@@ -856,3 +871,8 @@ def seed_all(seed, dls):
     check_int(0, 2**32-1, seed=seed)
     set_seed(seed, reproducible=True)
     if isinstance(getattr(dls.train, 'rng', None), random.Random): dls.train.rng = random.Random(seed)
+
+# %% ../nbs/23_learner.ipynb #f60b2a26
+__all__ = ['decayed_params', 'perceiver_splitter', 'PlainTensors', 'NotFiniteError', 'StopOnNaN', 'HalfPrecision',
+    'AverageWeights', 'TorchLoader', 'PerceiverLearner', 'choose_patch', 'infer_input', 'infer_output', 'BytesLoss',
+    'bytes_accuracy', 'pixel_accuracy', 'NamedLosses', 'perceiver_learner']

@@ -25,6 +25,7 @@ from .audio import *
 from .flow import *
 from .multimodal import *
 from .export import *
+from .tables import *
 
 # %% ../nbs/42_models.ipynb #d2379842
 from .resampler import *

@@ -64,6 +64,7 @@ def rows_at(
     if at is None: return q
     if not isinstance(q, Tensor):
         raise TypeError(f"q is a {type(q).__name__}: must be a tensor of queries (1 or B, O, Q)")
+    if q.ndim != 3: raise ValueError(f"q is {tuple(q.shape)}: must be a tensor of queries (1 or B, O, Q)")
     if not isinstance(at, Tensor): raise TypeError(f"at is a {type(at).__name__}: must be a tensor of indices (n,)")
     if at.ndim != 1 or at.is_floating_point() or at.is_complex() or at.dtype==torch.bool:
         raise ValueError(f"at is {at.dtype} {tuple(at.shape)}, must be a tensor of indices (n,), such as torch.int64")

@@ -10,7 +10,7 @@ import torch
 from torch import nn, Tensor
 from fastcore.basics import store_attr
 from fastcore.meta import delegates
-from .position import MAX_COUNT, Tokens, check_bool, check_float, check_int, check_is_tokens
+from .position import MAX_COUNT, MAX_WIDTH, Tokens, check_bool, check_float, check_int, check_is_tokens
 from .attention import check_heads
 from .blocks import CrossAttentionBlock
 from .encoder import PerceiverEncoder
@@ -29,7 +29,7 @@ class PerceiverDecoder(nn.Module):
         **kwargs,
     )->None:
         super().__init__()
-        check_int(1, MAX_COUNT, d_query=d_query, d_latent=d_latent)
+        check_int(1, MAX_WIDTH, d_query=d_query, d_latent=d_latent)
         if d_out is not None: check_int(1, MAX_COUNT, d_out=d_out)
         store_attr('d_query,d_latent,d_out')
         self.cross = CrossAttentionBlock(d_query, d_latent, **kwargs)
@@ -49,7 +49,7 @@ class PerceiverDecoder(nn.Module):
                 raise ValueError(f"{name} is {tuple(o.shape)}, must be (B, …, {d}): {d} channels last")
         queries = queries.to(latents.dtype)
         if chunk is None or queries.shape[1] <= chunk: return self.project(self.cross(queries, latents, mask))
-        return torch.cat([self.project(self.cross(q, latents, mask)) for q in queries.split(chunk, 1)], 1)
+        return torch.cat([self.project(self.cross(q, latents, mask)) for q in queries.split(int(chunk), 1)], 1)
 
     def extra_repr(self)->str: # the shapes
         "What `print` shows"
@@ -89,7 +89,9 @@ class PerceiverIO(PerceiverModel):
         """Another task on the same encoder: a new output adapter and an untrained last layer
 
         The decoder's cross-attention stays if the width allows it."""
-        if isinstance(output, int): output = ClassOutput(output)
+        if isinstance(output, int):
+            check_int(1, MAX_COUNT, output=output)
+            output = ClassOutput(output)
         if not isinstance(output, OutputAdapter):
             raise TypeError(f"output is a {type(output).__name__}: must be an OutputAdapter, or a number of classes")
         D = self.encoder.d_latent

@@ -8,6 +8,7 @@ __all__ = ['grid_positions', 'fourier_bands', 'fourier_features', 'Tokens', 'Fou
 
 # %% ../nbs/00_position.ipynb #50243f2f
 import math, numbers
+from pathlib import Path
 from typing import NamedTuple
 import torch
 from torch import nn, Tensor
@@ -91,6 +92,15 @@ def check_float(
         raise ValueError(f"{name} is {x.dtype} {tuple(x.shape)}: must be of a floating type, such as "
                          f"{name}.float()/255 for bytes")
 
+def check_path(
+    path, # what was given: the name of a file or a folder
+    name:str='path', # the argument's name
+)->Path: # the same
+    "Raises TypeError for what is no path, ValueError for an empty one or one that no file system takes"
+    if not isinstance(path, (str,Path)): raise TypeError(f"{name}={_short(path)}: must be a str or a pathlib.Path")
+    if not str(path) or '\0' in str(path) or path=='': raise ValueError(f"{name}={_short(path)}: must be a path")
+    return Path(path)
+
 def graph_mode()->bool: # True under torch.compile, torch.export, torch.jit.trace and torch.func
     "Whether operations are being recorded or transformed, so that values of tensors cannot be read"
     if torch.compiler.is_compiling() or torch.jit.is_tracing(): return True
@@ -98,6 +108,7 @@ def graph_mode()->bool: # True under torch.compile, torch.export, torch.jit.trac
 
 MAX_SIZE = 2**31 # elements on an axis
 MAX_COUNT = 2**24 # latents, tokens of a table, channels
+MAX_WIDTH = 2**16 # channels of a latent or a query: a square layer of that width has 4,294,967,296 weights
 MAX_TABLE = 2**32 # elements of a position table: 16 GiB in float32
 MAX_KEPT = 2**25 # elements of the position tables that a module keeps: 128 MiB in float32
 
@@ -156,6 +167,7 @@ def fourier_features(
 
     Raises ValueError when `max_res` and `pos` have different numbers of axes, or `pos` holds whole numbers.
     Source: Perceiver, section 3.2."""
+    check_bool(with_position=with_position, sine_only=sine_only, log_bands=log_bands)
     angle = _angles(pos, n_bands, check_max_res(max_res), log_bands)
     channels = [pos.to(angle)]*with_position + [angle.sin()] + [angle.cos()]*(not sine_only)
     return torch.cat(channels, -1).to(pos.dtype)
@@ -177,8 +189,10 @@ def grid(self:Tokens)->tuple[int, ...]: # (d,) tokens on each axis
 # %% ../nbs/00_position.ipynb #ff3e26f5
 @patch
 def position(self:Tokens)->Tensor: # (M, C1)
-    "Every token's position: one row from each axis, added up"
+    "Every token's position: one row from each axis, added up; raises TypeError for axes that are no tables"
     if not self.axes: return self.content.new_zeros(self.content.shape[1], 0)
+    if not isinstance(self.axes, (tuple,list)):
+        raise TypeError(f"axes={_short(self.axes)}: must be None or a tuple of tables (n, C)")
     d = len(self.axes)
     along = [t.view(*[-1 if i==j else 1 for j in range(d)], t.shape[-1]) for i,t in enumerate(self.axes)]
     return sum(along).flatten(0, -2)
@@ -186,20 +200,31 @@ def position(self:Tokens)->Tensor: # (M, C1)
 # %% ../nbs/00_position.ipynb #b8699aca
 @patch
 def array(self:Tokens)->Tensor: # (B, M, C0+C1)
-    "The whole input as one array, content before position; raises TypeError for content or axes that are none"
+    "The whole input as one array, content before position; raises TypeError or ValueError for axes that don't fit"
     if not isinstance(self.content, Tensor) or self.axes is not None and not isinstance(self.axes, (tuple,list)):
         raise TypeError(f"content={_short(self.content)}, axes={_short(self.axes)}: must be a tensor (B, M, C), and "
                         "None or a tuple of tables")
     if not self.axes: return self.content
+    if not graph_mode() and math.prod(self.grid) != self.content.shape[1]:
+        raise ValueError(f"axes are tables for a grid {self.grid}: content has {self.content.shape[1]} tokens, "
+                         f"must have {math.prod(self.grid)}")
     return torch.cat([self.content, self.position().to(self.content).expand(self.content.shape[0], -1, -1)], -1)
 
 # %% ../nbs/00_position.ipynb #chk0tok
 def check_is_tokens(
     tokens, # what was given
 )->None:
-    "Raises TypeError for what is no `Tokens`"
+    "Raises TypeError for what is no `Tokens`, or holds what is no mask"
     if not isinstance(tokens, Tokens):
         raise TypeError(f"tokens is a {type(tokens).__name__}: must be Tokens, as input adapters give them")
+    if not isinstance(tokens.content, Tensor):
+        raise TypeError(f"tokens.content is a {type(tokens.content).__name__}: must be a tensor (B, M, C)")
+    mask = tokens.mask
+    if mask is not None and (not isinstance(mask, Tensor) or mask.dtype != torch.bool):
+        raise TypeError(f"mask is {_short(mask)}: must be torch.bool (B, M), or None")
+    if mask is not None and not graph_mode() and mask.shape != tokens.content.shape[:2]:
+        raise ValueError(f"mask is {tuple(mask.shape)}: must be torch.bool {tuple(tokens.content.shape[:2])}: "
+                         "True where a token is real")
 
 # %% ../nbs/00_position.ipynb #2e29a192
 class FourierPosition(nn.Module):

@@ -150,7 +150,10 @@ def vision_perceiver_conv(
 def _language(max_len, d_model, given, **settings):
     narrow = dict(d_qk=256, n_cross_heads=8, d_cross_qk=256, n_decoder_heads=8, d_decoder_qk=256, d_decoder_v=d_model)
     settings = dict(n_latents=256, n_blocks=1, **narrow, decoder_residual=False, **settings)
-    return _model(PerceiverIO, given, input=TextInput(max_len, d_model), output=TextOutput(), **settings)
+    text = TextInput(max_len, d_model)
+    if d_model % 8 and not {'n_decoder_heads','d_decoder_v'} & given.keys():
+        raise ValueError(f"d_model={d_model}: must be a multiple of n_decoder_heads=8")
+    return _model(PerceiverIO, given, input=text, output=TextOutput(), **settings)
 
 # %% ../nbs/40_presets.ipynb #a2c136ed
 @_preset('max_len d_model')
@@ -212,6 +215,7 @@ def multimodal_perceiver(
     """Autoencoding of video, sound and label
 
     Source: Perceiver IO, its multimodal autoencoding and the appendix on it; official configuration."""
+    check_int(1, MAX_COUNT, n_classes=n_classes)
     inputs = MultimodalInput({
         'audio': AudioInput(n_samples, patch=patch, n_bands=192),
         'image': VideoInput(size, patch=(1,4,4), n_bands=32, max_res=size),
