@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/29_main.ipynb #46da6b02
+# %% ../nbs/29_main.ipynb #f07226f6
 from .commands import perceivers_command
 
 if __name__=='__main__': perceivers_command()

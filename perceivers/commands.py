@@ -6,13 +6,14 @@
 __all__ = ['command_parser', 'run_command', 'perceivers_train', 'train_command', 'perceivers_command', 'perceivers_predict',
            'predict_command', 'perceivers_export', 'export_command']
 
-# %% ../nbs/27_commands.ipynb #8bace44e
-import argparse, csv, importlib, inspect, json, math, os, re, signal, sys
+# %% ../nbs/27_commands.ipynb #52b2902e
+import argparse, contextlib, csv, importlib, inspect, json, logging, math, os, re, signal, sys
+import threading, warnings
 from pathlib import Path
 from fastcore.docments import docments
 from . import __version__
 
-# %% ../nbs/27_commands.ipynb #9f91b045
+# %% ../nbs/27_commands.ipynb #694ec0f8
 class _Parser(argparse.ArgumentParser):
     def error(self, message): self.exit(2, f"{self.prog}: error: {message.replace('argument ', '', 1)}\n")
 
@@ -21,7 +22,8 @@ def _option(name): return '--'+name.strip('_').replace('_','-')
 def _add_option(p, name, param):
     kind = next((o for o in (bool, int, float) if param.anno is o), str)
     said = dict(help=(param.docment or '').replace('%','%%'))
-    if param.kind is inspect.Parameter.VAR_POSITIONAL: return p.add_argument(name, nargs='*', default=[], metavar=name.upper(), **said)
+    if param.kind is inspect.Parameter.VAR_POSITIONAL:
+        return p.add_argument(name, nargs='*', default=[], metavar=name.upper(), **said)
     if param.default is inspect.Parameter.empty: return p.add_argument(name, metavar=name.upper(), **said)
     if kind is bool: said['action'] = 'store_true' if param.default is False else argparse.BooleanOptionalAction
     else: said |= dict(type=kind, metavar=name.strip('_').upper())
@@ -38,9 +40,10 @@ def command_parser(
     for name,param in docments(f, full=True, returns=False).items(): _add_option(p, name, param)
     return p
 
-# %% ../nbs/27_commands.ipynb #13d826b6
-_ranges = dict(epochs=(1, 100_000), n_latents=(1, 65_536), d_latent=(1, 65_536), n_blocks=(1, 1_000), n_layers=(1, 1_000),
-    n_bands=(1, 4_096), patch=(1, 1_024), image_size=(1, 4_096), shift=(0, 1_024), lr=(1e-12, 1e12), bs=(1, 1_000_000),
+# %% ../nbs/27_commands.ipynb #976e08b8
+_ranges = dict(epochs=(1, 100_000), n_latents=(1, 65_536), d_latent=(1, 65_536), n_blocks=(1, 1_000),
+    n_layers=(1, 1_000), n_bands=(1, 4_096), patch=(1, 1_024), image_size=(1, 4_096), shift=(0, 1_024),
+    lr=(1e-12, 1e12), bs=(1, 1_000_000),
     dropout=(0, .99), seed=(0, 2**32-1), save_every=(1, 10**9), workers=(0, 256), top=(1, 1_000_000))
 
 def _check_ranges(given):
@@ -48,14 +51,15 @@ def _check_ranges(given):
     for k,v in given.items():
         low,high = _ranges.get(k, (-math.inf, math.inf))
         if isinstance(v, (int,float)) and not low <= v <= high:
-            raise ValueError(f"{_option(k)} {v}: must be from {low:,} to {high:,}" if isinstance(low, int) and isinstance(high, int)
-                             else f"{_option(k)} {v}: must be from {low:g} to {high:g}")
+            said = f'{low:,} to {high:,}' if isinstance(high, int) else f'{low:g} to {high:g}'
+            raise ValueError(f"{_option(k)} {v}: must be from {said}")
         if isinstance(v, str) and not v.strip(): raise ValueError(f"{_option(k)} {v!r}: must not be empty")
 
-# %% ../nbs/27_commands.ipynb #99a2ed1c
+# %% ../nbs/27_commands.ipynb #e627b0e8
 def _as_options(text, names):
     "A message with names of arguments as options"
-    return re.sub(r'(?<![\w.-])(\w+)=', lambda m: f'{_option(m[1])} ' if m[1] in names or m[1]+'_' in names else m[0], text)
+    def option(m): return f'{_option(m[1])} ' if {m[1], m[1]+'_'} & names else m[0]
+    return re.sub(r'(?<![\w.-])(\w+)=', option, text)
 
 def _one_line(e, names):
     "An error as a line"
@@ -65,8 +69,26 @@ def _one_line(e, names):
         return 'not enough memory for this model and batch: choose a smaller bs, n_latents or d_latent'
     if isinstance(e, OSError) and e.filename and e.strerror: return f'{e.filename}: {e.strerror}'
     if not isinstance(e, (ValueError,OSError,ImportError,FloatingPointError)):
-        return f'an error that is a fault of perceivers ({type(e).__name__}: {lines[0][:300]}); PERCEIVERS_TRACEBACK=1 shows where'
+        what = f'{type(e).__name__}: {lines[0][:300]}'
+        return f'an error that is a fault of perceivers ({what}); PERCEIVERS_TRACEBACK=1 shows where'
     return _as_options(lines[0][:1_000], names)
+
+@contextlib.contextmanager
+def _surroundings(prog):
+    "SIGTERM interrupts as Ctrl-C does; our warnings are a line each, those of other packages are of no use to a user"
+    def stop(number, frame): raise KeyboardInterrupt(signal.Signals(number).name)
+    def note(message, *args, **kwargs): print(f'{prog}: note: {str(message).splitlines()[0]}', file=sys.stderr)
+    main = threading.current_thread() is threading.main_thread()
+    old = signal.signal(signal.SIGTERM, stop) if main else None
+    logging.disable(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        warnings.filterwarnings('default', module=r'perceivers\.')
+        warnings.showwarning = note
+        try: yield
+        finally:
+            logging.disable(logging.NOTSET)
+            if main: signal.signal(signal.SIGTERM, old)
 
 def run_command(
     f, # the command's function
@@ -78,30 +100,27 @@ def run_command(
     p = command_parser(f, prog)
     given = vars(p.parse_args(argv))
     names = set(given)
-    def stop(number, frame): raise KeyboardInterrupt(signal.Signals(number).name)
-    try: signal.signal(signal.SIGTERM, stop)
-    except ValueError: pass # not in the main thread
+    first = [given.pop('run'), *given.pop('files')] if 'files' in given else []
     try:
-        _check_ranges(given)
-        files = [given.pop(k) for k in inspect.signature(f).parameters if k=='run'] if 'files' in given else []
-        f(*files, *given.pop('files', []), **given)
+        with _surroundings(prog):
+            _check_ranges(given)
+            f(*first, **given)
         sys.stdout.flush()
     except BrokenPipeError: # whoever read the output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except KeyboardInterrupt as e:
-        said = str(e) or 'SIGINT'
-        print(f'{prog}: {said}: interrupted', file=sys.stderr)
-        sys.exit(128+signal.Signals[said.split(':')[0]].value)
-    except SystemExit: raise
+    except KeyboardInterrupt as e: _interrupted(p, str(e) or 'SIGINT', 'interrupted')
     except Exception as e:
-        if type(e).__name__=='Stopped':
-            print(f'{prog}: {e}', file=sys.stderr)
-            sys.exit(128+signal.Signals[str(e).split(':')[0]].value)
+        name,_,when = str(e).partition(': ')
+        if type(e).__name__=='Stopped': _interrupted(p, name, when)
         if os.environ.get('PERCEIVERS_TRACEBACK'): raise
         p.error(_one_line(e, names))
 
-# %% ../nbs/27_commands.ipynb #d45810ad
+def _interrupted(p, name, when):
+    "Ends the process as a signal ends one, with a line"
+    p.exit(128+signal.Signals[name].value, f'{p.prog}: {name}: {when}\n')
+
+# %% ../nbs/27_commands.ipynb #f7240a8a
 def _classes(module):
     "Classes of a module of the user's, which models may be made of"
     if module is None: return ()
@@ -110,12 +129,16 @@ def _classes(module):
     except Exception as e: raise ValueError(f"--classes {module}: {type(e).__name__}: {e}") from e
     finally: sys.path.remove(os.getcwd())
     from torch import nn
-    found = [o for o in vars(m).values() if inspect.isclass(o) and issubclass(o, nn.Module) and o.__module__==m.__name__]
+    own = (o for o in vars(m).values() if inspect.isclass(o) and o.__module__==m.__name__)
+    found = [o for o in own if issubclass(o, nn.Module)]
     if not found: raise ValueError(f"--classes {module}: no class derived from torch's nn.Module is defined there")
     return tuple(found)
 
 def perceivers_train(
-    data:str='auto', # auto, digits, mnist, cifar10, cifar100, imagenette, or a folder of class folders of images
+    data:str='auto', # auto, digits, mnist, cifar10, cifar100, imagenette; a folder of class folders; a CSV file
+    target:str=None, # of a table: the column to predict
+    input:str=None, # of a table: columns to predict from, with commas; all others by default
+    task:str=None, # of a table: category or regression; by the target's values by default
     recipe:str='standard', # standard, or long (mnist): more latents, more epochs, about an hour on two cores
     epochs:int=None, # passes over the training set; by default the recipe's, as for all that follow down to --bs
     n_latents:int=None, # latents
@@ -152,7 +175,8 @@ def perceivers_train(
     if resume:
         default = inspect.signature(perceivers_train).parameters
         other = [k for k,v in said.items() if k not in alone and v!=default[k].default]
-        if other: raise ValueError(f"{_option(other[0])} does not go with --resume, which goes on as the run was chosen")
+        if other:
+            raise ValueError(f"{_option(other[0])} does not go with --resume, which goes on as the run was chosen")
     elif anyway: raise ValueError("--anyway goes with --resume only")
     import matplotlib
     matplotlib.use('agg')
@@ -160,29 +184,29 @@ def perceivers_train(
     own = _classes(classes)
     if resume: resume_run(resume, anyway, own)
     else:
-        given = {k:v for k,v in said.items() if k not in {*alone, 'recipe','from_'}}
-        start_run(**given, recipe_name=recipe, from_run=from_, classes=own)
+        given = {k:v for k,v in said.items() if k not in {*alone, 'recipe','from_','input'}}
+        inputs = input and [o.strip() for o in input.split(',')]
+        start_run(**given, inputs=inputs, recipe_name=recipe, from_run=from_, classes=own)
 
 def train_command()->None:
     "`perceivers_train` as the shell calls it"
     run_command(perceivers_train, 'perceivers-train')
 
-# %% ../nbs/27_commands.ipynb #d69506e2
+# %% ../nbs/27_commands.ipynb #17ec8387
 def perceivers_command(
     argv:list[str]=None, # `train`, `predict` or `export`, and its arguments; None: those of this process
 )->None:
     "The commands as `python -m perceivers`"
     argv = sys.argv[1:] if argv is None else argv
     commands = dict(train='perceivers_train', predict='perceivers_predict', export='perceivers_export')
-    p = _Parser(prog='python -m perceivers', description="Trains, predicts and exports Perceivers: COMMAND --help explains each", allow_abbrev=False)
+    what = "Trains, predicts and exports Perceivers: COMMAND --help explains each"
+    p = _Parser(prog='python -m perceivers', description=what, allow_abbrev=False)
     p.add_argument('--version', action='version', version=f'perceivers {__version__}')
     p.add_argument('command', choices=list(commands), metavar='COMMAND', help=', '.join(commands))
     name = p.parse_args(argv[:1]).command
     run_command(globals()[commands[name]], f'python -m perceivers {name}', argv[1:])
 
-# %% ../nbs/27_commands.ipynb #f2137a15
-_image_suffixes = '.png','.jpg','.jpeg','.webp','.gif','.tif','.tiff','.bmp','.ppm','.pgm'
-
+# %% ../nbs/27_commands.ipynb #159b0913
 def _column(path, column):
     "Files named in a column of a CSV file, relative to it"
     with path.open(newline='', encoding='utf-8-sig') as f:
@@ -193,21 +217,27 @@ def _column(path, column):
         if column not in names: raise ValueError(f"--input {column}: {path} has the columns {', '.join(names)[:200]}")
         return [path.parent/(r[column] or '') for r in rows]
 
-def _expand(given, column):
-    "Files, files of folders, and files that a CSV file names"
+def _expand(given, column, kind):
+    "Files, files of folders, and files that a CSV file names; of a table, its rows"
+    from perceivers.runs import file_suffixes, read_table
+    if kind=='table':
+        for o in given: yield from ((f'{o} row {i+1}', row) for i,row in read_table(o).iterrows())
+        return
     for o in map(Path, given):
         if o.is_dir():
-            found = sorted(f for f in o.rglob('*') if f.suffix.lower() in _image_suffixes and not f.name.startswith('.') and f.is_file())
-            if not found: raise ValueError(f"{o}: there are no images in this folder")
-            yield from found
-        elif o.suffix.lower()=='.csv': yield from _column(o, column)
-        else: yield o
+            visible = (f for f in o.rglob('*') if f.is_file() and not f.name.startswith('.'))
+            found = sorted(f for f in visible if f.suffix.lower() in file_suffixes[kind])
+            if not found: raise ValueError(f"{o}: there are no {kind} in this folder")
+            yield from ((f, f) for f in found)
+        elif o.suffix.lower()=='.csv': yield from ((f, f) for f in _column(o, column))
+        else: yield o,o
 
 def _in_words(task, named, top):
     "What is said of a file"
     if task=='regression': return ', '.join(f'{v:.4g}' for v in named.values())
-    if task=='multi': return ', '.join(f'{k} {p:.1%}' for k,p in named.items() if p >= .5) or f'none (most likely {next(iter(named))} {next(iter(named.values())):.1%})'
-    return ', '.join(f'{k} {p:.1%}' for k,p in list(named.items())[:top])
+    words = [f'{k} {p:.1%}' for k,p in named.items()]
+    if task=='category': return ', '.join(words[:top])
+    return ', '.join(words[:sum(p >= .5 for p in named.values())]) or f'none (most likely {words[0]})'
 
 def _prediction(task, named):
     "What goes into the column `prediction`"
@@ -223,7 +253,8 @@ def _write_table(path, run, rows):
             out = csv.writer(f)
             out.writerow(['file','prediction',*names,'error'])
             for file,named,error in rows:
-                out.writerow([file, _prediction(run.task, named) if named else '', *((named or {}).get(k, '') for k in names), error])
+                cells = [named.get(k, '') for k in names] if named else ['']*len(names)
+                out.writerow([file, _prediction(run.task, named) if named else '', *cells, error])
     write_whole(path, write)
 
 def perceivers_predict(
@@ -237,13 +268,13 @@ def perceivers_predict(
     "Predicts by a saved run and prints the likeliest classes of each file"
     if not files: raise ValueError("name one file or more after the folder of the run")
     if csv and not Path(csv).parent.is_dir(): raise ValueError(f"--csv {csv}: there is no folder {Path(csv).parent}")
-    files = list(_expand(files, input))
     from perceivers.runs import load_run
     run,rows = load_run(run, _classes(classes)),[]
-    for f in files:
+    files = list(_expand(files, input, run.settings.get('kind', 'images')))
+    for f,sample in files:
         try:
-            x,done = run.prepare(f)
-            named = run.named(run.outputs(x[None])[0])
+            xb,done = run.prepare(sample)
+            named = run.named(run.outputs(*xb)[0])
             print(f"{f}: {_in_words(run.task, named, top)}" + (f"  ({', '.join(done)})" if done else ''))
             rows.append((f, named, ''))
         except (ValueError, OSError) as e:
@@ -257,7 +288,7 @@ def predict_command()->None:
     "`perceivers_predict` as the shell calls it"
     run_command(perceivers_predict, 'perceivers-predict')
 
-# %% ../nbs/27_commands.ipynb #177f23f1
+# %% ../nbs/27_commands.ipynb #acbe776f
 def perceivers_export(
     run:str, # folder of a run
     out:str=None, # the file; RUN/model.onnx by default
@@ -272,16 +303,21 @@ def perceivers_export(
     from perceivers.export import export_onnx
     from perceivers.runs import load_run, write_whole
     r = load_run(run, _classes(classes))
-    x = torch.zeros(2, r.model.input.n_ch, *r.model.input.size)
+    kind = r.settings.get('kind', 'images')
+    if kind not in ('images','table'):
+        raise ValueError(f"{run} is a run of {kind}: call export_onnx of perceivers.export, with a batch of yours")
+    columns = r.reader.encoder.numbers+r.reader.encoder.categories if kind=='table' else []
+    x = torch.zeros(2, len(columns)) if columns else torch.zeros(2, r.model.input.n_ch, *r.model.input.size)
     names = export_onnx(r.model, path, x)
-    notes = dict(inputs=names['inputs'], shape=['batch', *x.shape[1:]], outputs=names['outputs'], task=r.task, vocab=r.vocab,
-        preparation={**r.settings['preparation'], 'pixels':'from 0 to 1, minus mean, divided by std'})
+    notes = dict(inputs=names['inputs'], shape=['batch', *x.shape[1:]], outputs=names['outputs'], task=r.task,
+        vocab=r.vocab, preparation=r.settings['preparation'])
     import onnx
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {'perceivers':json.dumps(notes)})
     write_whole(path, lambda p: onnx.save(model, p))
     write_whole(path.with_suffix('.json'), lambda p: p.write_text(json.dumps(notes, indent=1)+'\n', encoding='utf-8'))
-    print(f"{path}: {names['inputs'][0]} ({', '.join(map(str, notes['shape']))}) -> {', '.join(names['outputs'])}; notes in {path.with_suffix('.json')}")
+    shape = ', '.join(map(str, notes['shape']))
+    print(f"{path}: {names['inputs'][0]} ({shape}) -> {', '.join(names['outputs'])}; notes in {path.stem}.json")
 
 def export_command()->None:
     "`perceivers_export` as the shell calls it"
