@@ -8,7 +8,7 @@ file, the training loader (with and without worker processes), `test_dl` from pa
 made from its settings in JSON must give the same tensor, bit for bit; and it must be the picture that was drawn: to one
 level of 255 for files without loss, on average to 8 for JPEG and WebP with loss. Prints the counts, and the files that
 are wrong; the exit status is 1 if there are any."""
-import io, json, sys, tempfile, warnings
+import json, sys, tempfile, warnings
 from collections import Counter
 from pathlib import Path
 import numpy as np, torch
@@ -23,16 +23,18 @@ undo = {2:T.FLIP_LEFT_RIGHT, 3:T.ROTATE_180, 4:T.FLIP_TOP_BOTTOM, 5:T.TRANSPOSE,
         8:T.ROTATE_270}
 shapes = dict(square=(48,48), wide=(48,96), tall=(96,48)) # height and width
 size = 48
-formats = { # by mode: file endings, how they are written, and whether the file loses something
-    'RGB':         {'png':{}, 'jpg':dict(quality=95, subsampling=0), 'webp':dict(quality=95), 'lossless.webp':dict(lossless=True), 'tif':{}, 'gif':{}},
-    'L':           {'png':{}, 'jpg':dict(quality=95), 'webp':dict(quality=95), 'lossless.webp':dict(lossless=True), 'tif':{}, 'gif':{}},
-    'LA':          {'png':{}, 'lossless.webp':dict(lossless=True), 'tif':{}},
-    'RGBA':        {'png':{}, 'webp':dict(quality=95), 'lossless.webp':dict(lossless=True), 'tif':{}},
-    'P':           {'png':{}, 'gif':{}},
-    'CMYK':        {'jpg':dict(quality=95, subsampling=0), 'tif':{}},
-    '1':           {'png':{}, 'tif':{}, 'gif':{}},
-    '16 bits':     {'png':{}, 'tif':{}},
-    'float':       {'tif':{}},
+plain,jpeg = {'png':{}, 'tif':{}},dict(quality=95, subsampling=0)
+webp,whole = dict(quality=95),dict(lossless=True)
+formats = { # by mode: file endings, and how they are written; with a quality they lose something
+    'RGB': {**plain, 'jpg':jpeg, 'webp':webp, 'lossless.webp':whole, 'gif':{}},
+    'L': {**plain, 'jpg':dict(quality=95), 'webp':webp, 'lossless.webp':whole, 'gif':{}},
+    'LA': {**plain, 'lossless.webp':whole},
+    'RGBA': {**plain, 'webp':webp, 'lossless.webp':whole},
+    'P': {'png':{}, 'gif':{}},
+    'CMYK': {'tif':{}, 'jpg':jpeg},
+    '1': {**plain, 'gif':{}},
+    '16 bits': plain,
+    'float': {'tif':{}},
 }
 
 def drawn(h, w):
@@ -105,14 +107,15 @@ def main(
             read = from_settings(json.loads(json.dumps(preparation_settings(dls))))
             files = list(zoo)
             ways = {'training loader': tensors(dls.train.new(shuffle=False, drop_last=False), dls.train.items),
-                    'validation loader': tensors(dls.valid, dls.valid.items), 'test loader': tensors(dls.test, dls.test.items),
+                    'validation loader': tensors(dls.valid, dls.valid.items),
+                    'test loader': tensors(dls.test, dls.test.items),
                     'test_dl, paths': tensors(dls.test_dl(files), files),
                     'test_dl, bytes': tensors(dls.test_dl([f.read_bytes() for f in files]), files),
-                    'test_dl, pictures': tensors(dls.test_dl([Image.open(f) for f in files], num_workers=0), files)}
+                    'test_dl, pictures': tensors(dls.test_dl([*map(Image.open, files)], num_workers=0), files)}
             alone = {f:read(f) for f in files}
             for way,got in ways.items():
                 bad = [f for f,x in got.items() if not torch.equal(x, alone[f])]
-                print(f'{workers} workers, {way}: {len(got)-len(bad)} of {len(got)} equal to the bit to what the settings give')
+                print(f'{workers} workers, {way}: {len(got)-len(bad)} of {len(got)} are what the settings give, bit for bit')
                 for f in bad[:10]: print('   differs:', f.name)
                 wrong['differ'] += len(bad)
         kinds = Counter(kind for _,_,kind in zoo.values())
