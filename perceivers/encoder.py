@@ -10,8 +10,8 @@ import torch
 from torch import nn, Tensor
 from torch.utils.checkpoint import checkpoint
 from fastcore.basics import store_attr
-from perceivers.position import (MAX_COUNT, MAX_WIDTH, Tokens, check_bool, check_float, check_int, check_is_tokens,
-    check_real)
+from .position import MAX_COUNT, MAX_WIDTH, Tokens, check_bool, check_float, check_int, check_is_tokens
+from .position import check_real
 from .attention import check_heads
 from .blocks import MAX_LAYERS, CrossAttentionBlock, LatentTransformer
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn, Tensor
 from .inputs import InputAdapter
 from .outputs import OutputAdapter, VectorOutput
-from perceivers.position import (MAX_COUNT, Tokens, check_bool, check_float, check_int, check_is_tokens, check_real,
-    graph_mode)
+from .position import MAX_COUNT, Tokens, check_bool, check_float, check_int, check_is_tokens, check_real
+from .position import graph_mode
 
 # %% ../nbs/16_multimodal.ipynb #206d204b
 class VectorInput(InputAdapter):
