@@ -21,7 +21,6 @@ import pandas as pd
 import torch
 from torch import nn, Tensor
 import matplotlib.pyplot as plt
-from fastcore.basics import patch
 from safetensors.torch import load as load_tensors, save as save_tensors
 from . import __version__
 from .checkpoint import load_checkpoint, model_from_settings, model_settings, save_checkpoint
