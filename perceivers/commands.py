@@ -101,6 +101,7 @@ def run_command(
     given = vars(p.parse_args(argv))
     names = set(given)
     first = [given.pop('run'), *given.pop('files')] if 'files' in given else []
+    os.environ['MPLBACKEND'] = 'agg' # pictures go to files, and need no screen
     try:
         with _surroundings(prog):
             _check_ranges(given)
@@ -178,8 +179,6 @@ def perceivers_train(
         if other:
             raise ValueError(f"{_option(other[0])} does not go with --resume, which goes on as the run was chosen")
     elif anyway: raise ValueError("--anyway goes with --resume only")
-    import matplotlib
-    matplotlib.use('agg')
     from perceivers.runs import resume_run, start_run
     own = _classes(classes)
     if resume: resume_run(resume, anyway, own)

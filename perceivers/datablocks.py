@@ -149,7 +149,7 @@ def _files(path, suffixes, recurse, folders):
 
 def get_audio_files(
     path:str|Path, # a folder
-    recurse:bool=True, # look into its folders, too
+    recurse:bool=True, # files of its folders, too
     folders:list|None=None, # only into these; None: into all
 )->L: # paths
     "Sound files of a folder, sorted; raises FileNotFoundError for a missing folder"
@@ -157,7 +157,7 @@ def get_audio_files(
 
 def get_point_files(
     path:str|Path, # a folder
-    recurse:bool=True, # look into its folders, too
+    recurse:bool=True, # files of its folders, too
     folders:list|None=None, # only into these; None: into all
 )->L: # paths
     "Files of points of a folder, sorted; raises FileNotFoundError for a missing folder"

@@ -7,10 +7,10 @@ __all__ = ['replaced', 'MAX_TOKENS', 'decayed_params', 'perceiver_splitter', 'Pl
            'element_patches', 'with_mask', 'NotFiniteError', 'StopOnNaN', 'HalfPrecision', 'AverageWeights',
            'keep_random', 'TorchLoader', 'PerceiverLearner', 'show_results', 'shapes_of', 'signature_of', 'take_rows',
            'LossPerSample', 'choose_patch', 'choose_bands', 'own_settings', 'grid_adapter', 'sound_adapter',
-           'text_adapter', 'points_adapter', 'table_adapter', 'input_kind', 'look_at', 'from_block', 'infer_input',
-           'number_names', 'check_scale', 'BytesLoss', 'asked', 'bytes_accuracy', 'NamedLosses', 'count_classes',
-           'infer_target', 'target_kind', 'pixel_accuracy', 'infer_output', 'metric_of', 'perceiver_learner',
-           'infer_loss', 'infer_model', 'describe', 'with_torch_loaders', 'seed_all']
+           'text_adapter', 'points_adapter', 'table_adapter', 'input_kind', 'batch_parts', 'table_sizes', 'from_block',
+           'infer_input', 'number_names', 'check_scale', 'BytesLoss', 'asked', 'bytes_accuracy', 'NamedLosses',
+           'count_classes', 'infer_target', 'target_kind', 'pixel_accuracy', 'infer_output', 'metric_of',
+           'perceiver_learner', 'infer_loss', 'infer_model', 'describe', 'with_torch_loaders', 'seed_all']
 
 # %% ../nbs/23_learner.ipynb #d0091799
 import inspect, math, random, warnings
@@ -222,7 +222,7 @@ class AverageWeights(Callback):
 def keep_random(
     dl=None, # a loader whose own order is kept too
 ):
-    "What is done inside leaves the random states as they were, so that looking at a batch changes no run"
+    "What is done inside leaves the random states as they were, so that reading a batch changes no run"
     states = get_random_states()
     rng,generator = getattr(dl, 'rng', None),getattr(dl, 'generator', None)
     drawn = rng.getstate() if rng else generator.get_state() if generator else None
@@ -441,7 +441,7 @@ class PerceiverLearner(Learner):
 
     def summary(self)->PrettyString:
         "What goes in, what each module gives and how many parameters it has; optimizer, loss and callbacks"
-        xb,_ = look_at(self.dls)
+        xb,_ = batch_parts(self.dls)
         rows,hooks = [],[]
         def note(name, module):
             def hook(m, args, out):
@@ -577,11 +577,16 @@ def input_kind(x):
         "TensorPointCloud (array_dls takes `types`, a DataBlock has blocks), or give a model")
 
 # %% ../nbs/23_learner.ipynb #cb0cbbe5
-def look_at(dls):
+def batch_parts(dls):
     "One batch of the training set, inputs and targets apart; no random state moves"
     with keep_random(dls.train): b = dls.train.one_batch()
     n = getattr(dls, 'n_inp', max(1, len(b)-1))
     return b[:n],b[n:]
+
+def table_sizes(dls, i, x):
+    "How many categories the last columns of a table have: by its encoder, or by the transform of its block"
+    encoder = getattr(x, 'encoder', None)
+    return tuple(from_block(dls, i, 'sizes', ()) if encoder is None else encoder.sizes)
 
 def from_block(dls, i, name, otherwise=None):
     "What the transforms of input i know by this name, such as the `max_len` of a `BytesBlock`"
@@ -599,7 +604,7 @@ def infer_input(
     """The input adapter for the batches of `dls`
 
     Raises TypeError for an input without a type, ValueError for a size that no patch fits."""
-    xb,_ = look_at(dls)
+    xb,_ = batch_parts(dls)
     width = check_scale(scale)['d_latent']
     if isinstance(dls.train, TabDataLoader):
         sizes = tuple(len(dls.train_ds.classes[k]) for k in dls.train_ds.cat_names)
@@ -613,7 +618,7 @@ def infer_input(
         elif kind in ('sound','series'): o = sound_adapter(x, settings, name)
         elif kind=='text': o = text_adapter(x, settings, name, width, from_block(dls, i, 'max_len'))
         elif kind=='points': o = points_adapter(x, settings, name)
-        else: o = table_adapter(x, settings, name, width, tuple(from_block(dls, i, 'sizes', ())))
+        else: o = table_adapter(x, settings, name, width, table_sizes(dls, i, x))
         adapters[name] = o
     if len(adapters)==1: return adapters[names[0]]
     return MultimodalInput(adapters, **{k:v for k,v in settings.items() if k in ('pad','hide')})
@@ -733,7 +738,7 @@ def infer_output(
     """What is predicted: adapter, loss and metrics for the targets of `dls`
 
     Raises ValueError where the data does not say how many classes there are, TypeError for an unknown target."""
-    xb,yb = look_at(dls)
+    xb,yb = batch_parts(dls)
     if not len(yb): raise ValueError("the batches have no target: give a model and a loss")
     names = number_names([target_kind(y) for y in yb])
     found = {k:infer_target(dls, i, y, xb, settings, k, n_out) for i,(k,y) in enumerate(zip(names, yb))}
@@ -803,7 +808,7 @@ def perceiver_learner(
 
 def infer_loss(dls):
     "The loss for a model that is given, where the data names none: squared error for fractions, else cross-entropy"
-    _,yb = look_at(dls)
+    _,yb = batch_parts(dls)
     if len(yb)==1 and isinstance(yb[0], TensorBytes): return BytesLoss()
     if len(yb)==1 and isinstance(yb[0], Tensor) and yb[0].is_floating_point(): return RegressionLoss()
     return CrossEntropyLossFlat()
