@@ -11,7 +11,7 @@ from torch import nn, Tensor
 from fastcore.meta import delegates
 from .inputs import GridInput
 from .outputs import GridOutput
-from .position import MAX_SIZE, FourierPosition, Tokens, check_bool, check_int
+from .position import MAX_SIZE, FourierPosition, Tokens, check_bool, check_float, check_int
 
 # %% ../nbs/14_audio.ipynb #207da746
 class AudioInput(GridInput):
@@ -40,17 +40,25 @@ class AudioInput(GridInput):
 
     def forward(self,
         x:Tensor, # (B, n_ch, samples), a multiple of `patch`
-        mask:Tensor|None=None, # (B, samples) or (B, M) bool, True where one is real; only (B, M) with a stem
+        mask:Tensor|None=None, # (B, samples) or (B, M) bool, True where one is real; only (B, M) with a stem without `stride`
     )->Tokens: # content (B, M, n_ch*patch), with zeros for samples that are not real; axis; mask (B, M)
         """A sound as tokens
 
         Raises TypeError or ValueError for other channels or types, a length that patches don't fit, or a mask of
         another shape."""
+        if mask is not None and not isinstance(mask, Tensor):
+            raise TypeError(f"mask is a {type(mask).__name__}: must be a torch.bool tensor (B, M) or (B, samples)")
+        check_float(x, 'input')
+        stride,is_stepped = getattr(self.stem, 'stride', None),False
+        if isinstance(stride, int) and mask is not None and self.patch[0]==1 and x.ndim==3:
+            is_stepped = mask.dtype==torch.bool and mask.shape==(x.shape[0], x.shape[2])
+        if is_stepped: x = x.masked_fill(~mask[:,None], 0) # as nothing follows the end of a sound
         tokens = super().forward(x)
         if mask is None: return tokens
-        if not isinstance(mask, Tensor):
-            raise TypeError(f"mask is a {type(mask).__name__}: must be a torch.bool tensor (B, M) or (B, samples)")
         (B,M),p = tokens.content.shape[:2],self.patch[0]
+        if is_stepped: # a step is real if the sample before its middle is, so as many are as without padding
+            at = (torch.arange(M, device=mask.device)*stride - 1).clamp(0, x.shape[2]-1)
+            return tokens._replace(mask=mask[:,at])
         is_mask = mask.dtype==torch.bool and mask.ndim==2 and mask.shape[0]==B
         if is_mask and mask.shape[1]==M: return tokens._replace(mask=mask)
         by_sample = self.stem is None and p > 1

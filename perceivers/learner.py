@@ -29,7 +29,7 @@ from fastai.vision.all import (Adam, AMPMode, BCEWithLogitsLossFlat, Callback, C
     TensorImage, TensorImageBase, TensorMask, TensorMultiCategory, accuracy, accuracy_multi, default_device, delegates,
     dispatch, find_bs, first, get_c, get_grid, get_random_states, getcallable, is_listy, mae, partial,
     replacing_yield, set_random_states, set_seed, to_device, tuplify)
-from .audio import AudioInput
+from .audio import AudioInput, SoundStem
 from .encoder import scales
 from .inputs import ImageInput, InputAdapter, VideoInput
 from .multimodal import MultimodalInput, MultimodalOutput, SumLoss
@@ -541,7 +541,12 @@ def grid_adapter(x, settings, cls, name):
 def sound_adapter(x, settings, name):
     "An adapter for sounds and series of the batch's length; others are padded to a multiple of the patch"
     own = own_settings(AudioInput, settings, name)
-    n = own.pop('n_samples', x.shape[2])
+    n,rate = own.pop('n_samples', x.shape[2]),getattr(x, 'rate', None)
+    if rate and x.shape[1]==1 and not {'patch','stem'} & own.keys():
+        own['stem'] = SoundStem(width=2*(rate//62), stride=rate//100) # filters of 32 ms, 100 steps a second
+    if own.get('stem') is not None:
+        defaults = dict(n_ch=x.shape[1], patch=1, n_bands=16, max_res=(100.,))
+        return AudioInput(n, **{**defaults, **own})
     patch = own.pop('patch', None) or choose_patch((n,), cut=False)
     n_tokens = -(-n//patch)
     defaults = dict(n_ch=x.shape[1], patch=patch, n_bands=choose_bands([n_tokens]), max_res=(float(n_tokens),))
@@ -846,6 +851,7 @@ def describe(adapter):
     if 'n_samples' in values: del values['size']
     if isinstance(adapter, VectorOutput) and 'n_classes' not in values: values['d_out'] = adapter.d_out
     said = ', '.join(f"{k}={v[0] if k=='patch' and len(set(v))==1 else v}" for k,v in values.items())
+    if getattr(adapter, 'stem', None) is not None: said += f', stem={type(adapter.stem).__name__}'
     return f'{type(adapter).__name__}({said})'
 
 def with_torch_loaders(dls):
