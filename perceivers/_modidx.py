@@ -818,6 +818,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'perceivers.learner.target_kind': ('learner.html#target_kind', 'perceivers/learner.py'),
                                     'perceivers.learner.text_adapter': ('learner.html#text_adapter', 'perceivers/learner.py'),
                                     'perceivers.learner.unwrapped': ('learner.html#unwrapped', 'perceivers/learner.py'),
+                                    'perceivers.learner.warn_of_scale': ('learner.html#warn_of_scale', 'perceivers/learner.py'),
                                     'perceivers.learner.with_mask': ('learner.html#with_mask', 'perceivers/learner.py'),
                                     'perceivers.learner.with_torch_loaders': ('learner.html#with_torch_loaders', 'perceivers/learner.py')},
             'perceivers.multimodal': { 'perceivers.multimodal.MultimodalInput': ( 'multimodal.html#multimodalinput',

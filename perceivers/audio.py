@@ -40,7 +40,7 @@ class AudioInput(GridInput):
 
     def forward(self,
         x:Tensor, # (B, n_ch, samples), a multiple of `patch`
-        mask:Tensor|None=None, # (B, samples) or (B, M) bool, True where one is real; only (B, M) with a stem without `stride`
+        mask:Tensor|None=None, # (B, samples) or (B, M), True where one is real; (B, M) with a stem without `stride`
     )->Tokens: # content (B, M, n_ch*patch), with zeros for samples that are not real; axis; mask (B, M)
         """A sound as tokens
 

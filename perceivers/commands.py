@@ -136,7 +136,7 @@ def _classes(module):
     return tuple(found)
 
 def perceivers_train(
-    data:str='auto', # auto, digits, mnist, cifar10, cifar100, imagenette; a folder of class folders; a CSV file
+    data:str='auto', # auto, digits, mnist, cifar10, cifar100, imagenette; class folders of any kind; a CSV file
     target:str=None, # of a table: the column to predict
     input:str=None, # of a table: columns to predict from, with commas; all others by default
     task:str=None, # of a table: category or regression; by the target's values by default
@@ -288,6 +288,15 @@ def predict_command()->None:
     run_command(perceivers_predict, 'perceivers-predict')
 
 # %% ../nbs/27_commands.ipynb #acbe776f
+_how_prepared = {
+    'images': "RGB, or grey where shape says 1 channel; EXIF orientation applied, transparency laid on white; scaled "
+        "and cropped (resize=crop: ImageOps.fit of Pillow, bilinear) to the size in preparation; values from 0 to 1, then "
+        "minus mean, divided by std, each channel its own; mnist_ink also makes ink light on black, cuts it out and "
+        "centres it, see perceivers.images. The output holds logits: their softmax is the probabilities of vocab",
+    'table': "one row of float32: numbers minus mean, divided by std, in the order of the columns; then categories as "
+        "indices from 0 in their lists; NaN for what is missing. Logits of vocab; or, for a number, "
+        "value*unit[1]+unit[0]"}
+
 def perceivers_export(
     run:str, # folder of a run
     out:str=None, # the file; RUN/model.onnx by default
@@ -309,14 +318,15 @@ def perceivers_export(
     x = torch.zeros(2, len(columns)) if columns else torch.zeros(2, r.model.input.n_ch, *r.model.input.size)
     names = export_onnx(r.model, path, x)
     notes = dict(inputs=names['inputs'], shape=['batch', *x.shape[1:]], outputs=names['outputs'], task=r.task,
-        vocab=r.vocab, preparation=r.settings['preparation'])
+        vocab=r.vocab, preparation=r.settings['preparation'], how=_how_prepared[kind])
     import onnx
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {'perceivers':json.dumps(notes)})
     write_whole(path, lambda p: onnx.save(model, p))
-    write_whole(path.with_suffix('.json'), lambda p: p.write_text(json.dumps(notes, indent=1)+'\n', encoding='utf-8'))
+    text = json.dumps(notes, indent=1)+'\n'
+    write_whole(path.with_suffix('.onnx.json'), lambda p: p.write_text(text, encoding='utf-8'))
     shape = ', '.join(map(str, notes['shape']))
-    print(f"{path}: {names['inputs'][0]} ({shape}) -> {', '.join(names['outputs'])}; notes in {path.stem}.json")
+    print(f"{path}: {names['inputs'][0]} ({shape}) -> {', '.join(names['outputs'])}; notes in {path.stem}.onnx.json")
 
 def export_command()->None:
     "`perceivers_export` as the shell calls it"

@@ -203,12 +203,15 @@ def _given_type(o, what):
     if all(r.ndim==1 and r.dtype==torch.long for r in o): return TensorBytes
     shapes = sorted({tuple(r.shape) for r in o})
     raise ValueError(f"{what} holds samples of different shapes, such as {shapes[0]} and {shapes[-1]}: say by `types` "
-                     "what they are, such as types=(TensorPointCloud,)")
+        "what they are: TensorSeries or TensorAudio (channels, steps), TensorPointCloud (points, channels), or "
+        "TensorBytes, such as types=(TensorSeries,)")
 
 def _input_type(o, what):
     "What an input is, by its shape and numbers"
     given = _given_type(o, what)
     if given: return given
+    if o.ndim==4 and o.shape[3] in (1,3) and o.shape[1] not in (1,3):
+        raise ValueError(f"{what} has shape {tuple(o.shape)}: images must be (n, C, H, W), as permute(0,3,1,2) gives")
     if o.ndim==4 and o.shape[1] in (1,3) and o.dtype!=torch.long: return TensorImageBW if o.shape[1]==1 else TensorImage
     if o.dtype==torch.uint8:
         raise ValueError(f"{what} is uint8 of shape {tuple(o.shape)}: bytes are taken as images (n, C, H, W) with C 1 "

@@ -136,7 +136,8 @@ def read_audio(
         return TensorAudio(resample(x, had, rate or had), rate=rate or had)
     except FileNotFoundError: raise
     except (ValueError, ImportError) as e:
-        raise type(e)(f"{name} cannot be read as a sound: {e}".replace(f'{name}: {name}', name)) from e
+        why = re.sub(r'Error opening <.*?>: ', '', str(e)).replace(f'{name}: ', '')
+        raise type(e)(f"{name} cannot be read as a sound: {why}") from e
 
 # %% ../nbs/22_datablocks.ipynb #b2d00013
 audio_suffixes = '.wav .flac .ogg .oga .mp3 .aif .aiff'.split()
@@ -339,6 +340,8 @@ class BytesReader(_Reader):
         o, # a str or bytes: a text; a Path: a file; or ids (M,), any whole numbers
     )->TensorBytes: # (M,) ids, M at most `max_len`
         "A text; raises FileNotFoundError or ValueError for a file, TypeError or ValueError for what is no text"
+        if o is None or isinstance(o, float):
+            raise TypeError(f"a text is missing: it is {o}, must be a str, bytes, a Path or ids; drop such rows")
         if isinstance(o, Path):
             with _regular_file(o, 'text').open('rb') as f: o = f.read(self.max_len)
         ids = encode_text(o) if isinstance(o, (str,bytes)) else pad_texts([o])[0][0]
@@ -488,7 +491,8 @@ class TableEncoder:
         return df[c]
 
     def _number_column(self, df, c):
-        try: x = pd.to_numeric(self._column(df, c)).to_numpy(np.float64, na_value=np.nan)
+        column = self._column(df, c)
+        try: x = pd.to_numeric(column).to_numpy(np.float64, na_value=np.nan)
         except (ValueError, TypeError) as e: raise ValueError(f"column {c!r} holds no numbers: {e}") from e
         if np.isinf(x).any(): raise ValueError(f"column {c!r} has infinite values: make them empty, or leave it out")
         return x

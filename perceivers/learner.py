@@ -9,8 +9,8 @@ __all__ = ['replaced', 'MAX_TOKENS', 'decayed_params', 'perceiver_splitter', 'Pl
            'LossPerSample', 'choose_patch', 'choose_bands', 'own_settings', 'grid_adapter', 'sound_adapter',
            'text_adapter', 'points_adapter', 'table_adapter', 'input_kind', 'batch_parts', 'table_sizes', 'from_block',
            'infer_input', 'number_names', 'check_scale', 'BytesLoss', 'asked', 'bytes_accuracy', 'NamedLosses',
-           'count_classes', 'infer_target', 'target_kind', 'pixel_accuracy', 'infer_output', 'metric_of',
-           'perceiver_learner', 'infer_loss', 'infer_model', 'describe', 'with_torch_loaders', 'seed_all']
+           'count_classes', 'warn_of_scale', 'infer_target', 'target_kind', 'pixel_accuracy', 'infer_output',
+           'metric_of', 'perceiver_learner', 'infer_loss', 'infer_model', 'describe', 'with_torch_loaders', 'seed_all']
 
 # %% ../nbs/23_learner.ipynb #d0091799
 import inspect, math, random, warnings
@@ -691,6 +691,13 @@ def count_classes(dls, i, n_out):
     if not n: raise ValueError("the data does not say how many classes there are: give its vocab, or n_out=")
     return n
 
+def warn_of_scale(y):
+    "Warns of values that a model, which begins near 0 with a spread of about 1, would take very long to reach"
+    mean,std = y.mean().item(),y.std().item() if y.numel() > 1 else 1.
+    if abs(mean) < 10 and .05 < std < 10: return
+    warnings.warn(f"the targets of a batch have a mean of {mean:.3g} and a standard deviation of {std:.3g}, and the "
+        f"model begins near 0: standardise them, such as (y-{mean:.2g})/{std:.2g}, and turn predictions back")
+
 def infer_target(dls, i, y, xb, settings, name, n_out):
     "The output adapter, the loss and the metrics for one target"
     whole = isinstance(y, Tensor) and not y.is_floating_point()
@@ -716,6 +723,7 @@ def infer_target(dls, i, y, xb, settings, name, n_out):
                 "give their vocab, or n_out= for classes; make them float for a regression")
         return ClassOutput(count_classes(dls, i, n_out)),CrossEntropyLossFlat(),[accuracy]
     if isinstance(y, Tensor) and y.is_floating_point() and y.ndim in (1,2,3):
+        warn_of_scale(y.as_subclass(Tensor))
         return VectorOutput(y[0].numel()),RegressionLoss(),[mae]
     raise TypeError(f"a target is {type(y).__name__} {getattr(y, 'dtype', '')} {tuple(getattr(y, 'shape', ()))}: "
         "give a model, and a loss")
@@ -802,7 +810,9 @@ def perceiver_learner(
     if compile: model.compile()
     defaults = dict(splitter=perceiver_splitter, moms=(0.9,0.9,0.9))
     cbs = L(cbs) + [PlainTensors(), StopOnNaN()] + ([GradientClip(clip)] if clip else [])
-    if ema is not None: cbs.append(AverageWeights(ema))
+    if ema is not None:
+        check_real(0, 1, ema=ema)
+        cbs.append(AverageWeights(ema))
     learn = PerceiverLearner(dls, model, loss_func=loss_func, metrics=metrics, opt_func=opt_func, lr=lr, wd=wd, cbs=cbs,
                              **{**defaults, **kwargs})
     mode = modes[precision]

@@ -17,7 +17,7 @@ from .interpret import AttentionMaps, attention_rollout, draw_attention, evaluat
 from .interpret import panel_titles, panels, perceiver_in
 from .multimodal import MultimodalInput
 from .sets import SetInput
-from .text import TextInput, decode_text, specials
+from .text import TextInput, decode_text, encode_text, specials
 
 # %% ../nbs/25_reading.ipynb #22ba3ac8
 @torch.no_grad()
@@ -87,7 +87,8 @@ def plot_text_attention(
 @draw_attention.register
 def _draw_text(adapter:TextInput, xs, maps, n=16, titles=None, title=None):
     "A sign for each symbol, and a row of weights for each latent"
-    plot_text_attention(symbols(xs[0]), maps, n, titles, title)
+    ids = xs[0] if isinstance(xs[0], Tensor) else encode_text(str(xs[0]))
+    plot_text_attention(symbols(ids), maps, n, titles, title)
 
 # %% ../nbs/25_reading.ipynb #eff1c731
 def plot_point_attention(
@@ -128,7 +129,9 @@ def _without_masks(xs):
 @draw_attention.register
 @torch.no_grad()
 def _draw_several(adapter:MultimodalInput, xs, maps, n=16, titles=None, title=None):
-    with evaluating(adapter): tokens = read_batch(adapter, tuple(x[None] for x in xs)).named
+    # images that were decoded are bytes
+    batch = tuple(x[None]/255 if x.ndim==3 and not x.is_floating_point() else x[None] for x in xs)
+    with evaluating(adapter): tokens = read_batch(adapter, batch).named
     data,_ = adapter.deal(_without_masks(xs), None)
     for (name,x),w in zip(data.items(), maps.split([t.array().shape[1] for t in tokens.values()], -1)):
         share = w[:n].sum(-1).mean()

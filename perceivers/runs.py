@@ -65,7 +65,7 @@ def recipe(
 )->dict: # every setting of the run
     "The settings of a run; raises ValueError for an unknown recipe, or a setting that the recipe does not have"
     known = recipes.get(data, recipes['folder'])
-    if name not in known: raise ValueError(f"recipe={name}: for {data} there is {', '.join(known)}")
+    if name not in known: raise ValueError(f"recipe={name}: must be one of {', '.join(known)} for this data")
     given = {k:v for k,v in given.items() if v is not None}
     unknown = [k for k in given if k not in known[name]]
     if unknown: raise ValueError(f"{unknown[0]}={given[unknown[0]]}: a recipe for {data} has no such setting")
@@ -92,7 +92,11 @@ def data_kind(
     found = {k:sum(seen[o] for o in ends) for k,ends in file_suffixes.items()}
     found = {k:n for k,n in found.items() if n}
     if len(found) > 1:
-        raise ValueError(f"data={data} holds {' and '.join(f'{n} {k}' for k,n in found.items())}: one kind is wanted")
+        few = min(found, key=found.get)
+        odd = next(o for o in _walk(path) if o.suffix.lower() in file_suffixes[few])
+        kinds = ', '.join(f'{k}: {n}' for k,n in found.items())
+        raise ValueError(f"data={data} holds files of several kinds ({kinds}), "
+                         f"such as {odd}: one kind is wanted")
     return next(iter(found), 'images') # where there is nothing, the loader of images says what it saw
 
 def _walk(path, depth=3):
@@ -491,7 +495,8 @@ class WriteMetrics(Callback):
             with p.open('w', newline='') as f: csv.writer(f).writerows([head, *self.rows])
         try: write_whole(self.path, write)
         except OSError as e: raise OSError(f"{self.path} cannot be written: {e.strerror or e}") from None
-        figures = ', '.join(f"{k.replace('_',' ')} {v:.4f}" for k,v in zip(head[1:-1], row[1:-1]))
+        names = [k.replace('_',' ').replace('train loss', 'train loss (running mean)') for k in head[1:-1]]
+        figures = ', '.join(f"{k} {v:.4f}" for k,v in zip(names, row[1:-1]))
         if self.say: self.say(f"epoch {self.epoch+1} of {self.n_epoch}: {figures}, {row[-1]} s")
 
 # %% ../nbs/26_runs.ipynb #5576b47c
@@ -763,15 +768,17 @@ def _draw(out, name, plot, say=print):
 
 # %% ../nbs/26_runs.ipynb #a2b9bfc7
 def save_pictures(
-    learn, # a trained fastai `Learner` of classes; mistakes and attention are drawn of images alone
+    learn, # a trained fastai `Learner`; all but the losses is drawn of classes, mistakes and attention of images alone
     out:Path, # folder
     say=print, # told of pictures that cannot be drawn
+    is_category:bool=True, # each sample has one class
 )->None:
     "Draws losses, confusion matrix, hardest mistakes and attention into `out`, whichever of them can be drawn"
-    n = len(learn.dls.vocab)
     with learn.no_bar(), warnings.catch_warnings(), plt.rc_context({'text.parse_math':False}):
         warnings.simplefilter('ignore')
-        _draw(out, 'losses', learn.recorder.plot_loss, say)
+        _draw(out, 'losses', lambda: learn.recorder.plot_loss(skip_start=0), say)
+        if not is_category: return
+        n = len(learn.dls.vocab)
         try: interp = ClassificationInterpretation.from_learner(learn)
         except Exception as e: return say(f"no pictures of predictions: {(str(e) or repr(e)).splitlines()[0][:200]}")
         if n > 100: say(f"confusion.png is left out: {n} classes are too many to draw")
@@ -822,7 +829,7 @@ def save_run(
     preparation = run.get('preparation') or _preparation(learn.dls)
     write_settings(out, {**default, **run, 'preparation':preparation, 'task':task, 'versions':_versions(),
                          'vocab':vocab, 'status':'finished'})
-    if task=='category' and vocab: save_pictures(learn, out, say)
+    save_pictures(learn, out, say, task=='category' and bool(vocab))
 
 # %% ../nbs/26_runs.ipynb #d222c27e
 class Run:
@@ -980,7 +987,10 @@ def _fit(settings, dls, out, model, resume, classes=()):
 
 def _finish(learn, settings, out, say, minutes, classes):
     "Evaluates and saves a trained learner; the test set is read in the last line alone"
+    recorder = learn.recorder
+    history = {k:list(getattr(recorder, k)) for k in ('lrs','iters','losses','values')}
     with learn.no_bar(), learn.no_logging(): valid = learn.validate()[1]
+    vars(recorder).update(history) # validating emptied them, and the picture of the losses needs them
     name = 'accuracy' if settings['task']=='category' else 'mae'
     done = {**settings, 'minutes':round(minutes, 1), f'validation_{name}':valid, 'parameters':learn.model.num_params()}
     save_run(learn, out, done, settings['task'], classes, say)
