@@ -291,8 +291,8 @@ def predict_command()->None:
 _how_prepared = {
     'images': "RGB, or grey where shape says 1 channel; EXIF orientation applied, transparency laid on white; scaled "
         "and cropped (resize=crop: ImageOps.fit of Pillow, bilinear) to the size in preparation; values from 0 to 1, "
-        "then minus mean, divided by std, each channel its own; mnist_ink also makes ink light on black, cuts it out and "
-        "centres it, see perceivers.images. The output holds logits: their softmax is the probabilities of vocab",
+        "then minus mean, divided by std, each channel its own; mnist_ink also makes ink light on black, cuts it "
+        "out and centres it, see perceivers.images. The output is logits; softmax gives probabilities of vocab",
     'table': "one row of float32: numbers minus mean, divided by std, in the order of the columns; then categories as "
         "indices from 0 in their lists; NaN for what is missing. Logits of vocab; or, for a number, "
         "value*unit[1]+unit[0]"}
