@@ -127,5 +127,8 @@ class SoundStem(nn.Module):
         x:Tensor, # (B, 1, samples)
     )->Tensor: # (B, d_out, steps)
         "Each pair's loudness, as a logarithm, of about unit spread: a whisper and a shout differ by a shift"
+        check_float(x, 'x')
+        if x.ndim != 3 or x.shape[1] != 1 or not x.shape[2]:
+            raise ValueError(f"x is {tuple(x.shape)}: must be sounds (B, 1, samples)")
         a,b = self.filters(x).square().chunk(2, 1)
         return self.norm((a + b + 1e-4).log())

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['replaced', 'MAX_TOKENS', 'decayed_params', 'perceiver_splitter', 'PlainTensors', 'unwrapped', 'one_table',
            'element_patches', 'with_mask', 'NotFiniteError', 'StopOnNaN', 'HalfPrecision', 'AverageWeights',
-           'keep_random', 'TorchLoader', 'PerceiverLearner', 'show_results', 'shapes_of', 'signature_of', 'take_rows',
-           'LossPerSample', 'choose_patch', 'choose_bands', 'own_settings', 'grid_adapter', 'sound_adapter',
-           'text_adapter', 'points_adapter', 'table_adapter', 'input_kind', 'batch_parts', 'table_sizes', 'from_block',
-           'infer_input', 'number_names', 'check_scale', 'BytesLoss', 'asked', 'bytes_accuracy', 'NamedLosses',
-           'count_classes', 'warn_of_scale', 'infer_target', 'target_kind', 'pixel_accuracy', 'infer_output',
-           'metric_of', 'perceiver_learner', 'infer_loss', 'infer_model', 'describe', 'with_torch_loaders', 'seed_all']
+           'keep_random', 'TorchLoader', 'PerceiverLearner', 'shapes_of', 'signature_of', 'take_rows', 'LossPerSample',
+           'choose_patch', 'choose_bands', 'own_settings', 'grid_adapter', 'sound_adapter', 'text_adapter',
+           'points_adapter', 'table_adapter', 'input_kind', 'batch_parts', 'table_sizes', 'from_block', 'infer_input',
+           'number_names', 'check_scale', 'BytesLoss', 'asked', 'bytes_accuracy', 'NamedLosses', 'count_classes',
+           'warn_of_scale', 'infer_target', 'target_kind', 'pixel_accuracy', 'infer_output', 'metric_of',
+           'perceiver_learner', 'infer_loss', 'infer_model', 'describe', 'with_torch_loaders', 'seed_all']
 
 # %% ../nbs/23_learner.ipynb #d0091799
 import inspect, math, random, warnings
@@ -27,8 +27,8 @@ from fastai.tabular.core import TabDataLoader
 from fastai.vision.all import (Adam, AMPMode, BCEWithLogitsLossFlat, Callback, CancelFitException, CastToTensor,
     CrossEntropyLossFlat, DataLoaders, GetAttr, GradientClip, L, Learner, MixedPrecision, PrettyString, TensorCategory,
     TensorImage, TensorImageBase, TensorMask, TensorMultiCategory, accuracy, accuracy_multi, default_device, delegates,
-    dispatch, find_bs, first, get_c, get_grid, get_random_states, getcallable, is_listy, mae, partial,
-    replacing_yield, set_random_states, set_seed, to_device, tuplify)
+    find_bs, first, get_c, get_grid, get_random_states, getcallable, is_listy, mae, partial,
+    replacing_yield, set_random_states, set_seed, show_results, to_device, tuplify)
 from .audio import AudioInput, SoundStem
 from .encoder import scales
 from .inputs import ImageInput, InputAdapter, VideoInput
@@ -470,8 +470,8 @@ class PerceiverLearner(Learner):
         "Products in float16"
         return self.to_fp32().add_cb(HalfPrecision(AMPMode.FP16, **kwargs))
 
-@dispatch
-def show_results(x:TensorImage, y, samples, outs, ctxs=None, max_n=9, nrows=None, ncols=None, figsize=None, **kwargs):
+@show_results.dispatch
+def _show_results(x:TensorImage, y, samples, outs, ctxs=None, max_n=9, nrows=None, ncols=None, figsize=None, **kwargs):
     "Images with targets of any kind, and predictions; fastai's own for these calls what its dispatcher no longer has"
     if ctxs is None: ctxs = get_grid(min(len(samples), max_n), nrows=nrows, ncols=ncols, figsize=figsize)
     for column in [samples.itemgot(i) for i in range(len(samples[0]))] + [outs.itemgot(i) for i in range(len(outs[0]))]:

@@ -75,8 +75,9 @@ def _check_adapters(adapters, kind):
         raise TypeError(f"adapters is a {type(adapters).__name__}: must be a dict {{name: {kind.__name__}}}")
     if not adapters: raise ValueError("adapters is empty: name at least one modality")
     for k,o in adapters.items():
-        if not isinstance(k, str) or not k or '.' in k:
-            raise ValueError(f"adapters has the name {k!r}: must be a word without a dot")
+        if not isinstance(k, str) or not 0 < len(k) <= 64 or '.' in k:
+            raise ValueError(f"adapters has the name {str(k)[:64]!r}: must be a word without a dot, "
+                             "of 64 letters at most")
         if not isinstance(o, nn.Module) or not hasattr(o, 'd_out'):
             raise TypeError(f"adapters[{k!r}] is a {type(o).__name__}: must be an {kind.__name__}")
 
@@ -295,8 +296,14 @@ class SumLoss:
         losses:dict, # {name: loss(pred, y)}, in the order of the targets
         weights:dict|None=None, # {name: factor of its loss}; 1 for names that aren't in it
     )->None:
-        unknown = set(weights or {})-set(losses)
-        if unknown: raise ValueError(f"weights has {sorted(unknown)}, must be among {list(losses)}")
+        for name,o in dict(losses=losses, weights=weights or {}).items():
+            if not isinstance(o, dict) or not all(isinstance(k, str) and len(k) <= 64 for k in o):
+                raise TypeError(f"{name} is a {type(o).__name__}: must be a dict by name, of 64 letters at most each")
+        for k,f in losses.items():
+            if not callable(f): raise TypeError(f"losses[{k!r}] is a {type(f).__name__}: must be a function (pred, y)")
+        for k,w in (weights or {}).items():
+            if k not in losses: raise ValueError(f"weights has {k!r}, must be among {list(losses)}")
+            check_real(-1e9, 1e9, **{f'weights[{k!r}]':w})
         self.losses,self.weights = losses,weights or {}
 
     def __call__(self,
@@ -304,6 +311,7 @@ class SumLoss:
         *ys:Tensor, # a target for each name
     )->Tensor: # ()
         "The sum; raises ValueError for more or fewer targets, or predictions of other names"
+        if not isinstance(pred, dict): raise TypeError(f"pred is a {type(pred).__name__}: must be a dict by name")
         if len(ys) != len(self.losses) or set(pred) != set(self.losses):
             raise ValueError(f"{len(ys)} targets for predictions {list(pred)}: losses are for {list(self.losses)}")
         return sum(self.weights.get(k, 1)*f(pred[k], y.as_subclass(Tensor)) for (k,f),y in zip(self.losses.items(), ys))

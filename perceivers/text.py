@@ -217,6 +217,12 @@ class TextOutput(OutputAdapter):
         return f'(B, {self.input.max_len}, {self.d_query}) -> (B, {self.input.max_len}, {self.input.n_symbols})'
 
 # %% ../nbs/12_text.ipynb #46479006
+def _check_ids(x, name):
+    "Raises TypeError or ValueError, naming the argument, unless `x` is a tensor (B, M) of whole numbers"
+    if not isinstance(x, Tensor): raise TypeError(f"{name} is a {type(x).__name__}: must be a tensor (B, M) of ids")
+    if x.ndim != 2 or x.is_floating_point() or x.is_complex() or x.dtype==torch.bool:
+        raise ValueError(f"{name} is {x.dtype} {tuple(x.shape)}: must be a tensor (B, M) of whole numbers")
+
 def hide_bytes(
     ids:Tensor, # (B, M) ids of symbols
     share:float=0.15, # probability with which each is hidden; padding never is
@@ -225,7 +231,11 @@ def hide_bytes(
     """Texts with some symbols hidden, and the targets of masked modelling
 
     Raises ValueError for a share outside 0 to 1. Source: Perceiver IO, section 4.1 and appendix on language."""
+    _check_ids(ids, 'ids')
+    check_real(0, 1, share=share)
     if not 0 < share < 1: raise ValueError(f"share={share} must lie between 0 and 1")
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator is a {type(generator).__name__}: must be a torch.Generator, or None")
     gone = (torch.rand(ids.shape, generator=generator).to(ids.device) < share) & (ids!=specials['pad'])
     return ids.masked_fill(gone, specials['mask']),ids.masked_fill(~gone, -100)
 
@@ -233,6 +243,12 @@ def hidden_accuracy(
     pred:Tensor, # (B, O, n_symbols) logits, O at least M: those of the first M positions count
     y:Tensor, # (B, M) what was hidden, -100 elsewhere
 )->Tensor: # ()
-    "How many of the hidden symbols are right"
+    "How many of the hidden symbols are right; raises TypeError or ValueError for other types or shapes"
+    if not isinstance(pred, Tensor) or pred.ndim != 3 or not pred.shape[2]:
+        said = f"{tuple(pred.shape)}" if isinstance(pred, Tensor) else f"a {type(pred).__name__}"
+        raise (ValueError if isinstance(pred, Tensor) else TypeError)(f"pred is {said}: must be (B, O, n_symbols)")
+    _check_ids(y, 'y')
+    if y.shape[0] != pred.shape[0] or y.shape[1] > pred.shape[1]:
+        raise ValueError(f"y is {tuple(y.shape)}, pred is {tuple(pred.shape)}: y must be (B, M), M at most O")
     pred,y = pred[:,:y.shape[1]].argmax(-1).as_subclass(Tensor),y.as_subclass(Tensor)
     return (pred==y)[y!=-100].float().mean()
