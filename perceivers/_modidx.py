@@ -780,7 +780,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'perceivers/learner.py'),
                                     'perceivers.learner.TorchLoader.to': ('learner.html#torchloader.to', 'perceivers/learner.py'),
                                     'perceivers.learner.TorchLoader.vocab': ('learner.html#torchloader.vocab', 'perceivers/learner.py'),
-                                    'perceivers.learner._show_results': ('learner.html#_show_results', 'perceivers/learner.py'),
                                     'perceivers.learner.asked': ('learner.html#asked', 'perceivers/learner.py'),
                                     'perceivers.learner.batch_parts': ('learner.html#batch_parts', 'perceivers/learner.py'),
                                     'perceivers.learner.bytes_accuracy': ('learner.html#bytes_accuracy', 'perceivers/learner.py'),

@@ -27,9 +27,10 @@ from fastai.tabular.core import TabDataLoader
 from fastai.vision.all import (Adam, AMPMode, BCEWithLogitsLossFlat, Callback, CancelFitException, CastToTensor,
     CrossEntropyLossFlat, DataLoaders, GetAttr, GradientClip, L, Learner, MixedPrecision, PrettyString, TensorCategory,
     TensorImage, TensorImageBase, TensorMask, TensorMultiCategory, accuracy, accuracy_multi, default_device, delegates,
-    find_bs, first, get_c, get_grid, get_random_states, getcallable, is_listy, mae, partial,
-    replacing_yield, set_random_states, set_seed, show_results, to_device, tuplify)
+    find_bs, first, get_c, get_random_states, getcallable, is_listy, mae, partial,
+    replacing_yield, set_random_states, set_seed, to_device, tuplify)
 from .audio import AudioInput, SoundStem
+import perceivers.datablocks # gives fastai's display of our types, and of images with any target # chkstyle: ignore
 from .encoder import scales
 from .inputs import ImageInput, InputAdapter, VideoInput
 from .multimodal import MultimodalInput, MultimodalOutput, SumLoss
@@ -469,14 +470,6 @@ class PerceiverLearner(Learner):
     def to_fp16(self, **kwargs)->'PerceiverLearner': # itself
         "Products in float16"
         return self.to_fp32().add_cb(HalfPrecision(AMPMode.FP16, **kwargs))
-
-@show_results.dispatch
-def _show_results(x:TensorImage, y, samples, outs, ctxs=None, max_n=9, nrows=None, ncols=None, figsize=None, **kwargs):
-    "Images with targets of any kind, and predictions; fastai's own for these calls what its dispatcher no longer has"
-    if ctxs is None: ctxs = get_grid(min(len(samples), max_n), nrows=nrows, ncols=ncols, figsize=figsize)
-    for column in [samples.itemgot(i) for i in range(len(samples[0]))] + [outs.itemgot(i) for i in range(len(outs[0]))]:
-        ctxs = [o.show(ctx=c, **kwargs) for o,c,_ in zip(column, ctxs, range(max_n))]
-    return ctxs
 
 def shapes_of(o):
     "The shapes of a module's input or output, in words"
