@@ -10,7 +10,8 @@ __all__ = ['replaced', 'MAX_TOKENS', 'decayed_params', 'perceiver_splitter', 'Pl
            'points_adapter', 'table_adapter', 'input_kind', 'batch_parts', 'table_sizes', 'from_block', 'infer_input',
            'number_names', 'check_scale', 'BytesLoss', 'asked', 'bytes_accuracy', 'NamedLosses', 'count_classes',
            'warn_of_scale', 'infer_target', 'target_kind', 'pixel_accuracy', 'infer_output', 'metric_of',
-           'perceiver_learner', 'infer_loss', 'infer_model', 'describe', 'with_torch_loaders', 'seed_all']
+           'perceiver_learner', 'infer_loss', 'infer_model', 'describe', 'with_torch_loaders', 'seed_all',
+           'several_processes']
 
 # %% ../nbs/23_learner.ipynb #d0091799
 import inspect, math, random, warnings
@@ -873,7 +874,44 @@ def seed_all(seed, dls):
     set_seed(seed, reproducible=True)
     if isinstance(getattr(dls.train, 'rng', None), random.Random): dls.train.rng = random.Random(seed)
 
+# %% ../nbs/23_learner.ipynb #several02
+def _loader_in_turns():
+    "A class of loaders: fastai's for several processes, with samples dealt out in turns while training"
+    try: from fastai.distributed import DistributedDL
+    except ImportError: raise ValueError("several processes need one more package: pip install accelerate") from None
+    class InTurnsDL(DistributedDL):
+        "Process r of R takes the samples r, r+R, r+2R, … of the first one's order"
+        def _broadcast(self, t, rank):
+            t = torch.tensor(t, device=self.device)
+            torch.distributed.broadcast(t, rank)
+            return t.tolist()
+
+        def get_idxs(self):
+            if not self.dl.shuffle: return super().get_idxs() # what is gathered for metrics stays in fastai's order
+            order = self._broadcast(list(self.dl.get_idxs()), 0)
+            self.n,self.n_padded = len(order),math.ceil(len(order)/self.world_size)*self.world_size
+            return (order*self.world_size)[self.rank:self.n_padded:self.world_size]
+    return InTurnsDL
+
+@contextmanager
+def several_processes(
+    learn, # a `Learner`, made alike in every process; `bs` counts the samples of one process
+)->None:
+    """Within it, the processes that `torchrun` started train as one; alone, a process trains as ever
+
+    Raises ValueError where the package accelerate is missing, and for batches of a torch `DataLoader`.
+    Source: fastai's `distrib_ctx`; torch's DistributedDataParallel averages the gradients."""
+    if any(isinstance(dl, TorchLoader) for dl in learn.dls.loaders):
+        raise ValueError("the batches come from a torch DataLoader, and cannot be dealt out to several processes: "
+                         "make the loaders with array_dls or a DataBlock")
+    in_turns = _loader_in_turns()
+    with learn.distrib_ctx(cpu=learn.dls.device.type=='cpu'):
+        if hasattr(learn, 'distributed_trainer'): # there is one where torchrun started the process
+            def wrap(dl): return dl if isinstance(dl, in_turns) else in_turns(dl, device=learn.model.device)
+            learn.distributed_trainer._wrap_dl = wrap
+        yield
+
 # %% ../nbs/23_learner.ipynb #4fe6042b
 __all__ = ['decayed_params', 'perceiver_splitter', 'PlainTensors', 'NotFiniteError', 'StopOnNaN', 'HalfPrecision',
     'AverageWeights', 'TorchLoader', 'PerceiverLearner', 'choose_patch', 'infer_input', 'infer_output', 'BytesLoss',
-    'bytes_accuracy', 'pixel_accuracy', 'NamedLosses', 'perceiver_learner']
+    'bytes_accuracy', 'pixel_accuracy', 'NamedLosses', 'perceiver_learner', 'several_processes']

@@ -37,7 +37,7 @@ from fastai.vision.all import DataBlock, IndexSplitter, L, LabelSmoothingCrossEn
 from fastai.vision.all import default_device, parent_label, set_seed
 import fastai
 import perceivers.interpret # gives Learner.show_attention # chkstyle: ignore
-from .learner import AverageWeights, element_patches, perceiver_learner, with_mask
+from .learner import AverageWeights, element_patches, perceiver_learner, several_processes, with_mask
 from .perceiver import Perceiver
 
 # %% ../nbs/26_runs.ipynb #3429af0b
@@ -1002,25 +1002,15 @@ def _finish(learn, settings, out, say, minutes, classes):
         write_settings(out, {**_unsigned(read_settings(out)), f'test_{name}':tested})
         say(f"test {name} {tested:.4f}")
 
-def _broadcast(self, t, rank):
-    "What `DistributedDL._broadcast` does, without a GPU"
-    t = torch.tensor(t)
-    torch.distributed.broadcast(t, rank)
-    return t.tolist()
-
 def _fit_together(settings, dls, out, model, classes):
     "The same in several processes, that `torchrun` has started; the first one, which has `out`, writes"
-    try: from fastai.distributed import DistributedDL
-    except ImportError: raise ValueError("several processes need one more package: pip install accelerate") from None
-    on_cpu = dls.device.type=='cpu'
-    if on_cpu: DistributedDL._broadcast = _broadcast
     r,start,say = settings['recipe'],time.time(),_Say(out) if out else None
     weights = class_weights(dls).to(dls.device) if settings['class_weights'] else None
     with contextlib.redirect_stdout(io.StringIO()):
         learn = recipe_learner(r, dls, settings['seed'], model, weights, **_learner_options(settings))
     if say: say(f"{settings['processes']} processes with {r['bs']} samples a batch each; the run cannot be resumed")
     cbs = [WriteMetrics(out/'metrics.csv', say)] if out else []
-    with learn.no_bar(), learn.no_logging(), learn.distrib_ctx(cpu=on_cpu):
+    with learn.no_bar(), learn.no_logging(), several_processes(learn):
         learn.fit_one_cycle(r['epochs'], r['lr'], pct_start=r['pct_start'], cbs=cbs)
     # from here on each process is alone: what fastai gathers of the others would wait for them
     if torch.distributed.is_initialized(): torch.distributed.destroy_process_group()
