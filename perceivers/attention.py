@@ -24,7 +24,7 @@ def check_heads(
     "Raises ValueError or TypeError, naming the arguments, when `n_heads` does not divide a width"
     check_int(1, MAX_COUNT, **{name:n_heads})
     for k,d in widths.items():
-        check_int(1, MAX_COUNT, **{k:d})
+        check_int(1, MAX_WIDTH, **{k:d})
         if d % n_heads: raise ValueError(f"{name}={n_heads} must divide {k}={d}")
 
 # %% ../nbs/01_attention.ipynb #a3278de0

@@ -57,6 +57,7 @@ class CrossAttentionBlock(nn.Module):
         **kwargs,
     )->None:
         super().__init__()
+        check_int(1, MAX_WIDTH, d_q=d_q)
         check_bool(residual=residual, fast=fast)
         self.residual,self.fast = residual,fast
         self.attention,self.mlp = CrossAttention(d_q, d_kv, dropout=dropout, **kwargs),MLP(d_q, widening, dropout)
@@ -67,7 +68,8 @@ class CrossAttentionBlock(nn.Module):
         mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real
     )->Tensor: # (B, N, d_q)
         "`x` with what it learned from the context; raises what `CrossAttention` raises"
-        y = cross_attention(self.attention, x, context, mask) if self.fast else self.attention(x, context, mask)
+        own = not self.fast or not isinstance(self.attention, CrossAttention) # such as one that was wrapped
+        y = self.attention(x, context, mask) if own else cross_attention(self.attention, x, context, mask)
         if self.residual: y = x + y
         return y + self.mlp(y)
 

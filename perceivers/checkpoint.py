@@ -12,7 +12,7 @@ import torch
 from torch import nn, Tensor
 from torch.overrides import TorchFunctionMode
 from . import __version__
-from .position import check_path
+from .position import check_folder, check_path
 
 # %% ../nbs/08_checkpoint.ipynb #1470d843
 _dtypes = {'F64':torch.float64, 'F32':torch.float32, 'F16':torch.float16, 'BF16':torch.bfloat16, 'I64':torch.int64,
@@ -138,8 +138,9 @@ def _same_code(a, b):
 
 def _check_own(cls, own):
     "Refuses what is no module class, and what has the name of another class"
-    is_module = inspect.isclass(cls) and issubclass(cls, nn.Module)
-    if not is_module: raise ValueError(f"{repr(cls)[:80]} is no class derived from nn.Module (cls, or one of classes)")
+    if not inspect.isclass(cls) or not issubclass(cls, nn.Module):
+        what = f"the class {cls.__name__}" if inspect.isclass(cls) else f"a {type(cls).__name__}"
+        raise ValueError(f"cls, or one of classes, is {what}: must be a class derived from nn.Module")
     name,where = cls.__name__,cls.__module__
     theirs,other = _package_class(name),own.get(name, cls)
     if theirs not in (None, cls) and not _same_code(cls, theirs):
@@ -444,6 +445,7 @@ def save_checkpoint(
     path,own = check_path(path),_own_classes(classes)
     if path.suffix=='.safetensors' or path.is_file():
         raise ValueError(f"path={str(path)!r}: must be the folder, the file in it is always model.safetensors")
+    check_folder(path)
     settings,tensors = model_settings(model, classes),_plain_tensors(model)
     _refuse_nonfinite(tensors)
     again = _dry_run(settings, own, tensors)

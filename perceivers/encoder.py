@@ -116,7 +116,10 @@ class PerceiverEncoder(nn.Module):
     def set_grad_checkpointing(self,
         enable:bool=True, # False: keep everything again
     )->None:
-        "Compute each block again in the backward pass instead of keeping what it computed: less memory, more time"
+        """Compute each block again in the backward pass instead of keeping what it computed: less memory, more time
+
+        Raises TypeError for what is neither True nor False."""
+        check_bool(enable=enable)
         self.grad_checkpointing = enable
         for block in self.blocks: block.grad_checkpointing = enable
 

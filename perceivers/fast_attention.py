@@ -285,9 +285,11 @@ def cross_attention(
 )->Tensor: # (B, N, d_out)
     """The result of `layer(x, context, mask)`, by the form that costs least
 
-    Raises what the layer raises, and ValueError for another `form`, or a fast one of a layer that is not plain."""
+    Raises what the layer raises, TypeError for a layer of another kind, and ValueError for another `form`, or a fast
+    one of a layer that is not plain."""
     forms = {'queries':absorb_queries, 'context':absorb_context}
-    if not isinstance(layer, nn.Module): raise TypeError(f"layer is a {type(layer).__name__}: must be a CrossAttention")
+    if not isinstance(layer, CrossAttention):
+        raise TypeError(f"layer is a {type(layer).__name__}: must be a CrossAttention")
     if not isinstance(form, str) or form not in ('auto', 'textbook', *forms):
         raise ValueError(f"form={str(form)[:40]!r}: must be 'auto', 'textbook', 'queries' or 'context'")
     plain = form != 'textbook' and is_plain(layer)

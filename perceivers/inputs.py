@@ -12,7 +12,7 @@ from torch import nn, Tensor
 from fastcore.basics import store_attr
 from fastcore.meta import delegates
 from .position import MAX_COUNT, FourierPosition, Tokens
-from .position import check_bool, check_float, check_int, check_max_res, check_size
+from .position import check_bool, check_float, check_int, check_max_res, check_position, check_size
 
 # %% ../nbs/05_inputs.ipynb #f8df766b
 class InputAdapter(nn.Module):
@@ -28,6 +28,17 @@ class InputAdapter(nn.Module):
     )->Tokens: # content (B, M, C0), axes and mask
         "The inputs as tokens"
         raise NotImplementedError(f"{type(self).__name__} needs a forward(*xb, mask=None) that gives Tokens")
+
+# %% ../nbs/05_inputs.ipynb #mk05chk
+def check_input(
+    input, # what was given as an input adapter
+    name:str='input', # the argument's name
+)->None:
+    "Raises TypeError or ValueError, naming the argument, for what is no input adapter"
+    if not isinstance(input, nn.Module) or not hasattr(input, 'd_out'):
+        raise TypeError(f"{name} is a {type(input).__name__}: must be an InputAdapter, a module with `d_out` "
+                        "whose forward gives Tokens")
+    check_int(1, MAX_COUNT, **{f'{name}.d_out':input.d_out})
 
 # %% ../nbs/05_inputs.ipynb #mk05code
 def read_batch(
@@ -95,20 +106,20 @@ class GridInput(InputAdapter):
         "Raises TypeError or ValueError, naming the argument, for a wrong size, patch, stem or position"
         super().__init__()
         size = check_size(size)
-        check_int(1, MAX_COUNT, n_ch=n_ch)
+        check_int(1, MAX_COUNT, n_ch=n_ch, n_bands=n_bands)
         check_bool(stretch=stretch)
-        if stem is not None and not (isinstance(stem, nn.Module) and hasattr(stem, 'd_out')):
-            raise TypeError(f"stem is a {type(stem).__name__}: must be a module with `d_out`, the channels that it "
-                            "gives")
-        if position is not None and not (hasattr(position, 'axes') and hasattr(position, 'd_out')):
-            raise TypeError(f"position is a {type(position).__name__}: must be a module with `d_out` and `axes(grid)`")
+        if stem is not None:
+            if not isinstance(stem, nn.Module) or not hasattr(stem, 'd_out'):
+                raise TypeError(f"stem is a {type(stem).__name__}: must be a module with `d_out`, the channels that it "
+                                "gives")
+            check_int(1, MAX_COUNT, **{'stem.d_out':stem.d_out})
         patch = check_size((patch,)*len(size) if isinstance(patch, int) else patch, len(size), 'patch')
         store_attr()
         self.grid = self.grid_of(size) # tokens on each axis
         self.max_res = check_max_res(self.grid if max_res is None else max_res, len(size))
         if position is None: self.position = FourierPosition(n_bands, self.max_res, size=None if stretch else self.grid)
-        self.d_out = (stem.d_out if stem else n_ch)*math.prod(patch) + self.position.d_out # C
-        self.position.axes(self.grid)
+        check_position(self.position, self.grid)
+        self.d_out = (n_ch if stem is None else stem.d_out)*math.prod(patch) + self.position.d_out # C
 
     def grid_of(self,
         size:tuple[int, ...], # (d,) elements on each axis

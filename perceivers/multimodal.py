@@ -8,10 +8,10 @@ __all__ = ['VectorInput', 'MultimodalInput', 'MultimodalOutput', 'SumLoss']
 # %% ../nbs/16_multimodal.ipynb #321416d1
 import torch
 from torch import nn, Tensor
-from .inputs import InputAdapter
-from .outputs import OutputAdapter, VectorOutput
+from .inputs import InputAdapter, check_input
+from .outputs import OutputAdapter, VectorOutput, check_rows, results_of
 from .position import MAX_COUNT, Tokens, check_bool, check_float, check_int, check_is_tokens, check_real
-from .position import graph_mode
+from .position import brief, graph_mode
 
 # %% ../nbs/16_multimodal.ipynb #206d204b
 class VectorInput(InputAdapter):
@@ -66,7 +66,7 @@ def _check_names(given, names, what):
     if not isinstance(given, dict):
         raise TypeError(f"{what} is a {type(given).__name__}: must be a dict by name, of {list(names)}")
     unknown = [k for k in given if k not in names]
-    if unknown: raise ValueError(f"{what} has {unknown}, must be among {list(names)}")
+    if unknown: raise ValueError(f"{what} has {brief(unknown)}, must be among {list(names)}")
     return given
 
 def _check_adapters(adapters, kind):
@@ -78,7 +78,8 @@ def _check_adapters(adapters, kind):
         if not isinstance(k, str) or not 0 < len(k) <= 64 or '.' in k:
             raise ValueError(f"adapters has the name {str(k)[:64]!r}: must be a word without a dot, "
                              "of 64 letters at most")
-        if not isinstance(o, nn.Module) or not hasattr(o, 'd_out'):
+        if kind is InputAdapter: check_input(o, f'adapters[{k!r}]')
+        elif not isinstance(o, kind):
             raise TypeError(f"adapters[{k!r}] is a {type(o).__name__}: must be an {kind.__name__}")
 
 # %% ../nbs/16_multimodal.ipynb #6e5d52e9
@@ -129,7 +130,7 @@ class MultimodalInput(InputAdapter):
             given = xb[0]
             extra,missing = [k for k in given if k not in adapters],[k for k in adapters if given.get(k) is None]
             if extra and not self.ignore_extra:
-                raise ValueError(f"the batch has {extra}, the adapters are {list(adapters)}: "
+                raise ValueError(f"the batch has {brief(extra)}, the adapters are {list(adapters)}: "
                     "drop them, or set ignore_extra=True")
             if missing:
                 raise ValueError(f"the batch lacks {missing}, or has None there: the adapters are {list(adapters)}")
@@ -158,6 +159,10 @@ class MultimodalInput(InputAdapter):
         "All modalities as one list of tokens; raises ValueError for names that are unknown or missing"
         data,masks = self.deal(xb, mask)
         named = {k: self.adapters[k](*x, mask=masks.get(k)) for k,x in data.items()}
+        for k,t in named.items():
+            try: check_is_tokens(t)
+            except TypeError as e: raise TypeError(f"{k}: {e}") from e
+            except ValueError as e: raise ValueError(f"{k}: {e}") from e
         sizes = {k:t.content.shape[0] for k,t in named.items()}
         if not graph_mode() and len(set(sizes.values())) > 1:
             raise ValueError(f"the batch has {sizes} samples: every modality must have as many")
@@ -184,6 +189,8 @@ def _join_masks(masks, rows):
     return torch.cat(masks, 1)
 
 # %% ../nbs/16_multimodal.ipynb #5ff62294
+_unbound = "adapters leave their d_query open: a model binds them, PerceiverIO(input, output)"
+
 class MultimodalOutput(OutputAdapter):
     """Several output adapters side by side, in one cross-attention
 
@@ -223,7 +230,9 @@ class MultimodalOutput(OutputAdapter):
         inputs = getattr(input, 'adapters', {})
         open_ = [k for k,o in self.adapters.items() if isinstance(o, VectorOutput) and o.from_model]
         for k,o in self.adapters.items():
-            if k not in open_: o.bind(inputs.get(k, one), d_latent)
+            if k not in open_:
+                o.bind(inputs.get(k, one), d_latent)
+                check_int(1, MAX_COUNT, **{f'adapters[{k!r}].d_query':o.d_query})
         width = max((o.d_query for k,o in self.adapters.items() if k not in open_), default=d_latent)
         for k in open_: self.adapters[k].bind(inputs.get(k, one), width)
         if self.tags is None: self._make()
@@ -237,12 +246,15 @@ class MultimodalOutput(OutputAdapter):
         heads = {f'm_{k}': nn.Linear(width, o.d_out) if o.d_out else nn.Identity() for k,o in self.adapters.items()}
         self.heads = nn.ModuleDict(heads)
 
+    def _by_adapter(self, **kwargs):
+        "Each adapter's own arguments by name, from a dict by name for each argument"
+        by_argument = {what:_check_names(given, self.names, what) for what,given in kwargs.items()}
+        return {k:{what:given[k] for what,given in by_argument.items() if k in given} for k in self.names}
+
     def _rows(self, tokens, at, kwargs):
         "Each adapter's queries, padded (1 or B, O, Q), by name; and its own arguments by name"
-        if self.tags is None:
-            raise ValueError("adapters leave their d_query open: a model binds them, PerceiverIO(input, output)")
-        by_argument = {what:_check_names(given, self.names, what) for what,given in dict(at=at, **kwargs).items()}
-        own = {k:{what:given[k] for what,given in by_argument.items() if k in given} for k in self.names}
+        if self.tags is None: raise ValueError(_unbound)
+        own = self._by_adapter(at=at, **kwargs)
         if tokens is not None: check_is_tokens(tokens)
         one = None if tokens is None or tokens.named is not None else tokens
         named = {} if tokens is None or tokens.named is None else tokens.named
@@ -265,9 +277,15 @@ class MultimodalOutput(OutputAdapter):
         at:dict|None=None, # {name: (n,)}, the same as for `queries`
         **kwargs, # the same as for `queries`
     )->dict: # {name: what its adapter makes of the results}
-        "The outputs by name"
-        args = dict(at=at or {}, **kwargs)
-        own = {k:{what:given[k] for what,given in args.items() if k in given} for k in self.adapters}
+        "The outputs by name; raises TypeError or ValueError for names that are unknown, and results that don't fit"
+        if self.heads is None: raise ValueError(_unbound)
+        missing = [k for k in self.names if k not in _check_names(y, self.names, 'y')]
+        if missing: raise ValueError(f"y lacks {missing}: must have the decoder's results for {list(self.names)}")
+        for k,rows in y.items():
+            try: check_rows(rows, None, self.d_out or self.d_query)
+            except TypeError as e: raise TypeError(f"{k}: {e}") from e
+            except ValueError as e: raise ValueError(f"{k}: {e}") from e
+        own = self._by_adapter(at=at, **kwargs)
         return {k: o(self.heads[f'm_{k}'](y[k]), **own[k]) for k,o in self.adapters.items()}
 
     def answer(self,
@@ -279,7 +297,7 @@ class MultimodalOutput(OutputAdapter):
         "From latents to outputs: one decoding for all queries, cut apart by name"
         rows,_ = self._rows(tokens, at, kwargs)
         B = max(q.shape[0] for q in rows.values())
-        y = decode(torch.cat([q.expand(B, -1, -1) for q in rows.values()], 1))
+        y = results_of(decode, torch.cat([q.expand(B, -1, -1) for q in rows.values()], 1))
         y = dict(zip(rows, y.split([q.shape[1] for q in rows.values()], 1)))
         return self(y, at, **kwargs)
 

@@ -14,7 +14,7 @@ from fastcore.basics import store_attr
 from fastcore.meta import delegates
 from .inputs import InputAdapter
 from .position import (MAX_COUNT, FourierPosition, LearnedPosition, Tokens, check_float, check_int,
-    check_is_tokens, check_max_res, check_real, check_size, graph_mode)
+    check_is_tokens, check_max_res, check_position, check_real, check_size, graph_mode)
 
 # %% ../nbs/10_outputs.ipynb #91732d92
 class OutputAdapter(nn.Module):
@@ -28,7 +28,10 @@ class OutputAdapter(nn.Module):
         input:InputAdapter, # of the model
         d_latent:int, # D, channels of the model's latents
     )->None:
-        "Called once by the model: sets widths that were left to it"
+        """Called once by the model: sets widths that were left to it
+
+        Raises TypeError or ValueError for a `d_latent` that is no width."""
+        check_int(1, MAX_COUNT, d_latent=d_latent)
 
     def queries(self,
         tokens:Tokens|None, # what the input adapter gave; None where the queries don't need it
@@ -50,10 +53,8 @@ class OutputAdapter(nn.Module):
         at=None, # (n,) indices of the outputs that are wanted; None: all
         **kwargs, # what `queries` and `forward` take besides, such as `size`
     )->Tensor: # what `forward` gives
-        "From latents to outputs: queries, decoder, `forward`"
-        if not callable(decode):
-            raise TypeError(f"decode is a {type(decode).__name__}: must be a function from queries to results")
-        return self(decode(self.queries(tokens, at, **kwargs)), at, **kwargs)
+        "From latents to outputs: queries, decoder, `forward`; raises TypeError or ValueError for no such function"
+        return self(results_of(decode, self.queries(tokens, at, **kwargs)), at, **kwargs)
 
 # %% ../nbs/10_outputs.ipynb #5d19ddea
 def rows_at(
@@ -84,6 +85,22 @@ def check_rows(
         raise ValueError(f"y is {tuple(y.shape)}, must be (B, {'O' if n is None else n}, {'Q' if d is None else d}): "
             "the decoder's results")
 
+def results_of(
+    decode, # function from queries (1 or B, O, Q) to results (B, O, d_out)
+    queries:Tensor, # (1 or B, O, Q)
+)->Tensor: # (B, O, d_out)
+    """What a decoder gives for queries
+
+    Raises TypeError for what is no function or gives no tensor, ValueError for a module that cannot take the queries."""
+    what = f"decode is a {type(decode).__name__}: must be a function from queries to results"
+    if not callable(decode): raise TypeError(what)
+    try: y = decode(queries)
+    except RuntimeError as e:
+        if type(e) is not RuntimeError or not isinstance(decode, nn.Module): raise
+        raise ValueError(f"{what}, and cannot take queries {tuple(queries.shape)}: {str(e)[:200]}") from e
+    if not isinstance(y, Tensor): raise TypeError(f"{what}, and gives a {type(y).__name__}")
+    return y
+
 # %% ../nbs/10_outputs.ipynb #1db54f58
 class VectorOutput(OutputAdapter):
     "`d_out` values for a sample, by one learned query. Source: Perceiver IO, section 3.2 and appendix on ImageNet"
@@ -107,6 +124,7 @@ class VectorOutput(OutputAdapter):
         """Makes the query as wide as a latent, unless it has a width
 
         Raises ValueError where it was bound to another width."""
+        super().bind(input, d_latent)
         if self.query is None: self.d_query,self.query = d_latent,LearnedPosition((1,), d_latent, self.std)
         elif self.from_model and self.d_query != d_latent:
             raise ValueError(f"d_query={self.d_query}: this {type(self).__name__} is bound to a model of "
@@ -180,18 +198,16 @@ class GridOutput(OutputAdapter):
         "Raises TypeError or ValueError, naming the argument, for no size or patch, or a patch that doesn't divide it"
         super().__init__()
         size = check_size(size)
-        check_int(1, MAX_COUNT, n_ch=n_ch)
-        if position is not None and not (hasattr(position, 'axes') and hasattr(position, 'd_out')):
-            raise TypeError(f"position is a {type(position).__name__}: must be a module with `d_out` and `axes(grid)`")
+        check_int(1, MAX_COUNT, n_ch=n_ch, n_bands=n_bands)
         patch = check_size((patch,)*len(size) if isinstance(patch, int) else patch, len(size), 'patch')
         store_attr()
         self.max_res = check_max_res(self.grid_of() if max_res is None else max_res, len(size))
         if position is None: self.position = FourierPosition(n_bands, self.max_res)
+        check_position(self.position, self.grid_of())
         self.d_query,self.d_out = self.position.d_out,n_ch*math.prod(patch) # Q, and the channels of a whole patch
         if not self.d_query:
             raise ValueError("position=NoPosition() gives queries without channels: "
                 "a query must say which output is wanted")
-        self.position.axes(self.grid_of())
 
     def grid_of(self,
         size:tuple[int, ...]|None=None, # (d,) elements on each axis; None: `self.size`
@@ -268,6 +284,7 @@ class TokenwiseOutput(OutputAdapter):
         d_latent:int, # D, not needed
     )->None:
         "Takes the width of the tokens; raises ValueError where it has another"
+        super().bind(input, d_latent)
         d_query = getattr(input, 'd_out', None)
         if self.d_query is None: self.d_query = d_query
         elif d_query is not None and self.d_query != d_query:

@@ -10,9 +10,9 @@ import torch
 from torch import nn, Tensor
 from fastcore.basics import store_attr
 from fastcore.meta import delegates
-from .position import MAX_COUNT, check_int
+from .position import MAX_COUNT, check_bool, check_int
 from .attention import CrossAttention, SelfAttention
-from .inputs import InputAdapter, read_batch
+from .inputs import InputAdapter, check_input, read_batch
 from .encoder import PerceiverEncoder
 
 # %% ../nbs/06_perceiver.ipynb #e27a452b
@@ -42,7 +42,8 @@ class PerceiverModel(nn.Module):
     def num_params(self,
         trainable:bool=False, # count only those that get a gradient
     )->int: # elements of all parameters
-        "How many parameters the model has; shared ones count once"
+        "How many parameters the model has; shared ones count once; raises TypeError for what is no bool"
+        check_bool(trainable=trainable)
         return sum(p.numel() for p in self.parameters() if p.requires_grad or not trainable)
 
     def set_grad_checkpointing(self,
@@ -75,11 +76,9 @@ class Perceiver(PerceiverModel):
         n_out:int, # values to predict: classes, labels, or targets of a regression
         **kwargs,
     )->None:
-        "Raises TypeError for an `input` that is no input adapter, and whatever the encoder refuses"
+        "Raises TypeError or ValueError for an `input` that is no input adapter, and whatever the encoder refuses"
         super().__init__()
-        if not isinstance(input, nn.Module) or not isinstance(getattr(input, 'd_out', None), int):
-            raise TypeError(f"input is a {type(input).__name__}: must be an InputAdapter, a module with `d_out` "
-                            "whose forward gives Tokens")
+        check_input(input)
         check_int(1, MAX_COUNT, n_out=n_out)
         store_attr('input,n_out')
         self.encoder = PerceiverEncoder(input.d_out, **kwargs)
@@ -97,7 +96,8 @@ class Perceiver(PerceiverModel):
         latents:Tensor, # (B, N, D) from `forward_features`
         pre_logits:bool=False, # stop before the linear layer
     )->Tensor: # (B, n_out); (B, D) with `pre_logits`
-        "The outputs from latents; raises ValueError for latents of another shape"
+        "The outputs from latents; raises TypeError for what is no bool, ValueError for latents of another shape"
+        check_bool(pre_logits=pre_logits)
         if not isinstance(latents, Tensor) or latents.ndim != 3 or latents.shape[-1] != self.num_features:
             raise ValueError(f"latents must be a tensor (B, N, {self.num_features}), as forward_features gives them")
         mean = latents.to(self.encoder.latents.dtype).mean(1)
@@ -117,7 +117,8 @@ class Perceiver(PerceiverModel):
     def reset_classifier(self,
         num_classes:int, # classes from now on
     )->None:
-        "`reset_head` by timm's name"
+        "`reset_head` by timm's name; raises TypeError or ValueError for another number"
+        check_int(1, MAX_COUNT, num_classes=num_classes)
         self.reset_head(num_classes)
 
     def get_classifier(self)->nn.Module: # the linear layer

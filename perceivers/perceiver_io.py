@@ -14,7 +14,7 @@ from .position import MAX_COUNT, MAX_WIDTH, Tokens, check_bool, check_float, che
 from .attention import check_heads
 from .blocks import CrossAttentionBlock
 from .encoder import PerceiverEncoder
-from .inputs import InputAdapter, read_batch
+from .inputs import InputAdapter, check_input, read_batch
 from .outputs import ClassOutput, OutputAdapter
 from .perceiver import PerceiverModel
 
@@ -47,7 +47,11 @@ class PerceiverDecoder(nn.Module):
             check_float(o, name)
             if o.ndim != 3 or o.shape[-1] != d:
                 raise ValueError(f"{name} is {tuple(o.shape)}, must be (B, …, {d}): {d} channels last")
-        queries = queries.to(latents.dtype)
+        if queries.shape[0] not in (1, latents.shape[0]):
+            raise ValueError(f"queries is {tuple(queries.shape)}, latents is {tuple(latents.shape)}: queries must have "
+                "a batch of one, or the latents'")
+        like = next(self.parameters())
+        if like.is_floating_point(): queries,latents = queries.to(like.dtype),latents.to(like.dtype)
         if chunk is None or queries.shape[1] <= chunk: return self.project(self.cross(queries, latents, mask))
         return torch.cat([self.project(self.cross(q, latents, mask)) for q in queries.split(int(chunk), 1)], 1)
 
@@ -73,11 +77,9 @@ class PerceiverIO(PerceiverModel):
         fast:bool=True, # compute cross-attentions in the form that costs least; False: as in the textbook
         **kwargs,
     )->None:
-        "Raises TypeError for adapters that are none, and whatever encoder and decoder refuse"
+        "Raises TypeError or ValueError for adapters that are none, and whatever encoder and decoder refuse"
         super().__init__()
-        if not isinstance(input, nn.Module) or not isinstance(getattr(input, 'd_out', None), int):
-            raise TypeError(f"input is a {type(input).__name__}: "
-                "must be an InputAdapter, a module with `d_out` whose forward gives Tokens")
+        check_input(input)
         store_attr('n_cross,n_decoder_heads,d_decoder_qk,d_decoder_v,decoder_widening,decoder_residual,dropout,fast')
         self.input = input
         self.encoder = PerceiverEncoder(input.d_out, n_cross=n_cross, dropout=dropout, fast=fast, **kwargs)
@@ -96,6 +98,7 @@ class PerceiverIO(PerceiverModel):
             raise TypeError(f"output is a {type(output).__name__}: must be an OutputAdapter, or a number of classes")
         D = self.encoder.d_latent
         output.bind(self.input, D)
+        check_int(1, MAX_WIDTH, **{'output.d_query':output.d_query})
         check_int(1, 1024, decoder_widening=self.decoder_widening)
         check_bool(decoder_residual=self.decoder_residual)
         qk = D if self.d_decoder_qk is None else self.d_decoder_qk
@@ -142,7 +145,8 @@ class PerceiverIO(PerceiverModel):
     def reset_classifier(self,
         num_classes:int, # classes from now on
     )->None:
-        "A new head for classes, by timm's name"
+        "A new head for classes, by timm's name; raises TypeError or ValueError for another number"
+        check_int(1, MAX_COUNT, num_classes=num_classes)
         self.reset_head(ClassOutput(num_classes))
 
     def get_classifier(self)->nn.Module: # the last linear layer

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from fastcore.basics import patch, store_attr
 
 # %% ../nbs/00_position.ipynb #chk0code
-def _short(value):
+def brief(value):
     "A value as an error shows it: never more than a line"
     text = f'{value.dtype} {tuple(value.shape)}' if isinstance(value, Tensor) else repr(value)
     return text if len(text) <= 80 else text[:77] + '…'
@@ -31,8 +31,8 @@ def check_int(
     for name,v in values.items():
         allowed = f"must be a whole number from {least} to {most}"
         if isinstance(v, bool) or not isinstance(v, (numbers.Integral, torch.SymInt)):
-            raise TypeError(f"{name}={_short(v)}: {allowed}")
-        if not least <= v <= most: raise ValueError(f"{name}={_short(v)}: {allowed}")
+            raise TypeError(f"{name}={brief(v)}: {allowed}")
+        if not least <= v <= most: raise ValueError(f"{name}={brief(v)}: {allowed}")
 
 def check_real(
     least:float, # smallest value that is allowed
@@ -43,15 +43,27 @@ def check_real(
     "Raises TypeError for what is no real number, ValueError for one out of range or NaN; both name the argument"
     for name,v in values.items():
         allowed = f"must be a number from {least} to {most}"
-        if isinstance(v, bool) or not isinstance(v, numbers.Real): raise TypeError(f"{name}={_short(v)}: {allowed}")
-        if not least <= v <= most: raise ValueError(f"{name}={_short(v)}: {allowed}")
+        if isinstance(v, bool) or not isinstance(v, numbers.Real): raise TypeError(f"{name}={brief(v)}: {allowed}")
+        if not least <= v <= most: raise ValueError(f"{name}={brief(v)}: {allowed}")
 
 def check_bool(
     **values, # what was given, by the argument's name
 )->None:
     "Raises TypeError, naming the argument, for a value that is neither True nor False"
     for name,v in values.items():
-        if not isinstance(v, bool): raise TypeError(f"{name}={_short(v)}: must be True or False")
+        if not isinstance(v, bool): raise TypeError(f"{name}={brief(v)}: must be True or False")
+
+def check_position(
+    position, # what was given: a module with `d_out` and `axes(grid)`
+    grid:tuple[int, ...], # (d,) elements on each axis that it must have positions for
+)->None:
+    "Raises TypeError or ValueError, naming the argument, for what gives no positions, or none for that grid"
+    d_out,kind = getattr(position, 'd_out', None),type(position).__name__
+    if not hasattr(position, 'axes') or isinstance(d_out, bool) or not isinstance(d_out, int):
+        raise TypeError(f"position is a {kind}: must be a module with `d_out` and `axes(grid)`")
+    try: position.axes(grid)
+    except TypeError as e: raise TypeError(f"position is a {kind}: {e}") from e
+    except ValueError as e: raise ValueError(f"position is a {kind}: {e}") from e
 
 def check_size(
     size, # what was given: a whole number for each axis
@@ -62,12 +74,12 @@ def check_size(
     axes = 'each axis' if d is None else 'its one axis' if d==1 else f'each of its {d} axes'
     example = ', '.join(['28']*(d or 2)) + (',' if d==1 else '')
     allowed = f"must be a tuple with a whole number from 1 to {MAX_SIZE} for {axes}, such as ({example})"
-    if not isinstance(size, (tuple,list)): raise TypeError(f"{name}={_short(size)}: {allowed}")
-    if not size or d is not None and len(size) != d: raise ValueError(f"{name}={_short(tuple(size))}: {allowed}")
+    if not isinstance(size, (tuple,list)): raise TypeError(f"{name}={brief(size)}: {allowed}")
+    if not size or d is not None and len(size) != d: raise ValueError(f"{name}={brief(tuple(size))}: {allowed}")
     for n in size:
         if isinstance(n, bool) or not isinstance(n, (numbers.Integral, torch.SymInt)):
-            raise TypeError(f"{name}={_short(tuple(size))}: {allowed}")
-        if not 1 <= n <= MAX_SIZE: raise ValueError(f"{name}={_short(tuple(size))}: {allowed}")
+            raise TypeError(f"{name}={brief(tuple(size))}: {allowed}")
+        if not 1 <= n <= MAX_SIZE: raise ValueError(f"{name}={brief(tuple(size))}: {allowed}")
     return tuple(size)
 
 def check_max_res(
@@ -76,9 +88,9 @@ def check_max_res(
 )->tuple[float, ...]: # the same as a tuple
     "Resolutions that set the highest frequencies; raises TypeError or ValueError for what is no tuple of them"
     allowed = f"must be a tuple with a number above 0 for each axis{f' ({d} of them)' if d else ''}, such as (224, 224)"
-    if not isinstance(max_res, (tuple,list)): raise TypeError(f"max_res={_short(max_res)}: {allowed}")
+    if not isinstance(max_res, (tuple,list)): raise TypeError(f"max_res={brief(max_res)}: {allowed}")
     if not max_res or d is not None and len(max_res) != d:
-        raise ValueError(f"max_res={_short(tuple(max_res))}: {allowed}")
+        raise ValueError(f"max_res={brief(tuple(max_res))}: {allowed}")
     for r in max_res: check_real(1e-3, MAX_SIZE, max_res=r)
     return tuple(max_res)
 
@@ -87,7 +99,7 @@ def check_float(
     name:str, # the argument's name
 )->None:
     "Raises TypeError for what is no tensor, ValueError for a tensor of whole numbers; both name the argument"
-    if not isinstance(x, Tensor): raise TypeError(f"{name}={_short(x)}: must be a tensor")
+    if not isinstance(x, Tensor): raise TypeError(f"{name}={brief(x)}: must be a tensor")
     if not x.is_floating_point():
         raise ValueError(f"{name} is {x.dtype} {tuple(x.shape)}: must be of a floating type, such as "
                          f"{name}.float()/255 for bytes")
@@ -97,9 +109,22 @@ def check_path(
     name:str='path', # the argument's name
 )->Path: # the same
     "Raises TypeError for what is no path, ValueError for an empty one or one that no file system takes"
-    if not isinstance(path, (str,Path)): raise TypeError(f"{name}={_short(path)}: must be a str or a pathlib.Path")
-    if not str(path) or '\0' in str(path) or path=='': raise ValueError(f"{name}={_short(path)}: must be a path")
+    if not isinstance(path, (str,Path)): raise TypeError(f"{name}={brief(path)}: must be a str or a pathlib.Path")
+    if not str(path) or '\0' in str(path): raise ValueError(f"{name}={brief(path)}: must be a path")
+    if any(len(o.encode(errors='surrogateescape')) > 255 for o in Path(path).parts):
+        raise ValueError(f"{name}={brief(path)}: no name in a path may be longer than 255 bytes")
     return Path(path)
+
+def check_folder(
+    path, # what was given: the name of a folder to write into, which need not be there yet
+    name:str='path', # the argument's name
+)->Path: # the same
+    "Raises what `check_path` raises, and ValueError where a file stands in the way"
+    path = check_path(path, name)
+    for o in (path, *path.parents):
+        if o.exists() and not o.is_dir():
+            raise ValueError(f"{name}={brief(str(path))}: must be a folder, there or to be made, but {o.name!r} is a file")
+    return path
 
 def graph_mode()->bool: # True under torch.compile, torch.export, torch.jit.trace and torch.func
     "Whether operations are being recorded or transformed, so that values of tensors cannot be read"
@@ -123,7 +148,7 @@ def grid_positions(
     Source: Perceiver, section 3.2; Perceiver IO, appendix on position encodings."""
     size = check_size(size)
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-        raise TypeError(f"dtype={_short(dtype)}: must be a floating type, such as torch.float32")
+        raise TypeError(f"dtype={brief(dtype)}: must be a floating type, such as torch.float32")
     axes = [torch.linspace(-1, 1, n, dtype=dtype) for n in size]
     return torch.stack(torch.meshgrid(*axes, indexing='ij'), -1).flatten(0, -2)
 
@@ -138,6 +163,7 @@ def fourier_bands(
     Raises TypeError or ValueError for less than one band or a `max_res` that is not above 0. Source: Perceiver,
     section 3.2. Logarithmic spacing is a variant of NeRF's kind, which the paper compares and does not choose."""
     check_int(1, MAX_COUNT, n_bands=n_bands)
+    check_bool(log_bands=log_bands)
     check_real(1e-3, MAX_SIZE, max_res=max_res)
     top = max_res/2
     if log_bands: return torch.logspace(0, math.log2(top), n_bands, base=2, dtype=torch.float64)
@@ -181,18 +207,29 @@ class Tokens(NamedTuple):
     named: dict|None = None # where several adapters stand side by side: the tokens of each by name
 
 # %% ../nbs/00_position.ipynb #504dc469
+def _check_content(tokens):
+    "Raises TypeError or ValueError for content that is no tensor (B, M, C), or axes that are no tables"
+    x,axes = tokens.content,tokens.axes
+    if not isinstance(x, Tensor): raise TypeError(f"content={brief(x)}: must be a tensor (B, M, C)")
+    if x.ndim != 3: raise ValueError(f"content is {tuple(x.shape)}: must be (B, M, C)")
+    is_tables = axes is None or isinstance(axes, (tuple,list)) and all(isinstance(t, Tensor) for t in axes)
+    if not is_tables: raise TypeError(f"axes={brief(axes)}: must be None or a tuple of tables (n, C)")
+    shapes = [tuple(t.shape) for t in axes or ()]
+    if any(len(s) != 2 or s[1] != shapes[0][1] for s in shapes):
+        raise ValueError(f"axes holds tables {', '.join(map(str, shapes))}: must be (n, C) with the same C")
+
 @patch(as_prop=True)
 def grid(self:Tokens)->tuple[int, ...]: # (d,) tokens on each axis
-    "The grid's size, or M alone where there are no axes"
+    "The grid's size, or M alone where there are no axes; raises TypeError or ValueError for axes that are no tables"
+    _check_content(self)
     return tuple(t.shape[0] for t in self.axes) if self.axes else (self.content.shape[1],)
 
 # %% ../nbs/00_position.ipynb #ff3e26f5
 @patch
 def position(self:Tokens)->Tensor: # (M, C1)
-    "Every token's position: one row from each axis, added up; raises TypeError for axes that are no tables"
+    "Every token's position: one row from each axis, added up; raises TypeError or ValueError for axes that don't fit"
+    _check_content(self)
     if not self.axes: return self.content.new_zeros(self.content.shape[1], 0)
-    if not isinstance(self.axes, (tuple,list)):
-        raise TypeError(f"axes={_short(self.axes)}: must be None or a tuple of tables (n, C)")
     d = len(self.axes)
     along = [t.view(*[-1 if i==j else 1 for j in range(d)], t.shape[-1]) for i,t in enumerate(self.axes)]
     return sum(along).flatten(0, -2)
@@ -201,9 +238,7 @@ def position(self:Tokens)->Tensor: # (M, C1)
 @patch
 def array(self:Tokens)->Tensor: # (B, M, C0+C1)
     "The whole input as one array, content before position; raises TypeError or ValueError for axes that don't fit"
-    if not isinstance(self.content, Tensor) or self.axes is not None and not isinstance(self.axes, (tuple,list)):
-        raise TypeError(f"content={_short(self.content)}, axes={_short(self.axes)}: must be a tensor (B, M, C), and "
-                        "None or a tuple of tables")
+    _check_content(self)
     if not self.axes: return self.content
     if not graph_mode() and math.prod(self.grid) != self.content.shape[1]:
         raise ValueError(f"axes are tables for a grid {self.grid}: content has {self.content.shape[1]} tokens, "
@@ -221,7 +256,7 @@ def check_is_tokens(
         raise TypeError(f"tokens.content is a {type(tokens.content).__name__}: must be a tensor (B, M, C)")
     mask = tokens.mask
     if mask is not None and (not isinstance(mask, Tensor) or mask.dtype != torch.bool):
-        raise TypeError(f"mask is {_short(mask)}: must be torch.bool (B, M), or None")
+        raise TypeError(f"mask is {brief(mask)}: must be torch.bool (B, M), or None")
     if mask is not None and not graph_mode() and mask.shape != tokens.content.shape[:2]:
         raise ValueError(f"mask is {tuple(mask.shape)}: must be torch.bool {tuple(tokens.content.shape[:2])}: "
                          "True where a token is real")
@@ -303,7 +338,7 @@ def axes(self:FourierPosition,
     if graph_mode(): return tuple(self._table(i, n).to(self._like) for i,n in enumerate(grid))
     grid = check_size(grid, len(self.max_res), 'grid')
     if sum(grid)*self.d_out > MAX_TABLE:
-        raise ValueError(f"grid={_short(grid)}: its tables would have more than {MAX_TABLE} elements")
+        raise ValueError(f"grid={brief(grid)}: its tables would have more than {MAX_TABLE} elements")
     key = grid,self._like.device,self._like.dtype
     tables = self._tables.get(key)
     if tables is None:
@@ -312,6 +347,15 @@ def axes(self:FourierPosition,
         kept = sum(t.numel() for o in self._tables.values() for t in o) + sum(t.numel() for t in tables)
         self._tables = {**(self._tables if kept <= MAX_KEPT else {}), key:tables} # in one assignment, for other threads
     return tables
+
+# %% ../nbs/00_position.ipynb #6fe71800
+@patch
+def resize(self:FourierPosition,
+    size:tuple[int, ...], # (d,) elements on each axis of the new grid
+)->FourierPosition: # itself
+    "These positions, which serve any grid; raises TypeError or ValueError on another number of axes"
+    check_size(size, len(self.max_res))
+    return self
 
 # %% ../nbs/00_position.ipynb #e2cde2e1
 class LearnedPosition(nn.Module):
@@ -337,7 +381,7 @@ def axes(self:LearnedPosition,
     grid:tuple[int, ...], # (d,) elements on each axis; `size` and no other
 )->tuple[Tensor]: # the one table (M, d_out)
     "The table, as a single axis; raises ValueError on another grid"
-    if not isinstance(grid, (tuple,list)): raise TypeError(f"grid={_short(grid)}: must be a tuple, such as {self.size}")
+    if not isinstance(grid, (tuple,list)): raise TypeError(f"grid={brief(grid)}: must be a tuple, such as {self.size}")
     if tuple(grid) != self.size:
         raise ValueError(f"grid={tuple(grid)}: learned positions are for size={self.size} alone; `resize` makes "
                          "them fit another")
@@ -372,8 +416,9 @@ class ProjectedPosition(nn.Module):
     )->None:
         super().__init__()
         check_int(1, MAX_COUNT, d_out=d_out)
-        if not hasattr(position, 'axes') or not getattr(position, 'd_out', 0):
-            raise TypeError(f"position={_short(position)}: must be a module with `d_out` above 0 and `axes(grid)`")
+        if not hasattr(position, 'axes') or not hasattr(position, 'd_out'):
+            raise TypeError(f"position={brief(position)}: must be a module with `d_out` above 0 and `axes(grid)`")
+        check_int(1, MAX_COUNT, **{'position.d_out':position.d_out})
         store_attr()
         self.project = nn.Linear(position.d_out, d_out)
 
@@ -384,15 +429,17 @@ def axes(self:ProjectedPosition,
 )->tuple[Tensor]: # one table (M, d_out)
     "The projected table, as a single axis; raises what the other module raises"
     axes = self.position.axes(grid)
-    return self.project(Tokens(axes[0], axes).position()),
+    return self.project(Tokens(axes[0][None], axes).position()),
 
 # %% ../nbs/00_position.ipynb #4b43bfbb
 @patch
 def resize(self:ProjectedPosition,
     size:tuple[int, ...], # (d,) elements on each axis of the new grid
 )->ProjectedPosition: # new, with the same projection
-    "The other module's positions for another grid"
-    res = ProjectedPosition(self.position.resize(size), self.d_out)
+    "The other module's positions for another grid; raises TypeError or ValueError for what is no size of one"
+    size = check_size(size)
+    position = self.position.resize(size) if hasattr(self.position, 'resize') else self.position
+    res = ProjectedPosition(position, self.d_out)
     res.project = self.project
     return res
 
@@ -404,3 +451,10 @@ class NoPosition(nn.Module):
         grid:tuple[int, ...], # (d,) elements on each axis
     )->None: # no tables
         "No tables, for any grid"
+
+    def resize(self,
+        size:tuple[int, ...], # (d,) elements on each axis of the new grid
+    )->'NoPosition': # itself
+        "No positions for another grid either; raises TypeError or ValueError for what is no size of one"
+        check_size(size)
+        return self

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from fastcore.basics import store_attr
 from .attention import attention, check_mask, check_tokens, merge_heads, split_heads, zero_masked
 from .blocks import MAX_LAYERS
-from .position import MAX_COUNT, LearnedPosition, Tokens, check_bool, check_float, check_int
+from .position import MAX_COUNT, MAX_WIDTH, LearnedPosition, Tokens, check_bool, check_float, check_int
 
 # %% ../nbs/30_resampler.ipynb #d7be71c7
 class ResamplerAttention(nn.Module):
@@ -24,9 +24,9 @@ class ResamplerAttention(nn.Module):
         qk_norm:bool=False, # normalise each head's queries and keys, as Idefics can
     )->None:
         super().__init__()
-        check_int(1, MAX_COUNT, d=d, n_heads=n_heads, d_head=d_head)
-        if n_heads*d_head > MAX_COUNT:
-            raise ValueError(f"n_heads={n_heads} times d_head={d_head}: must be at most {MAX_COUNT}")
+        check_int(1, MAX_WIDTH, d=d, n_heads=n_heads, d_head=d_head)
+        if n_heads*d_head > MAX_WIDTH:
+            raise ValueError(f"n_heads={n_heads} times d_head={d_head}: must be at most {MAX_WIDTH}")
         check_bool(qk_norm=qk_norm)
         store_attr()
         self.context_norm,self.latent_norm = nn.LayerNorm(d),nn.LayerNorm(d)
@@ -62,7 +62,7 @@ class ResamplerMLP(nn.Module):
         power:int=2, # of the ReLU: 2 as in Flamingo, 1 as in Idefics
     )->None:
         super().__init__()
-        check_int(1, MAX_COUNT, d=d)
+        check_int(1, MAX_WIDTH, d=d)
         check_int(1, 1024, widening=widening)
         check_int(1, 16, power=power)
         store_attr()
@@ -92,7 +92,8 @@ class Resampler(nn.Module):
     )->None:
         "Raises TypeError or ValueError, naming the argument, for counts below 1"
         super().__init__()
-        check_int(1, MAX_COUNT, d=d, n_latents=n_latents)
+        check_int(1, MAX_WIDTH, d=d)
+        check_int(1, MAX_COUNT, n_latents=n_latents)
         check_int(1, MAX_LAYERS, n_layers=n_layers)
         if n_frames is not None: check_int(1, MAX_COUNT, n_frames=n_frames)
         store_attr()

@@ -22,7 +22,8 @@ def pad_sets(
 
     Raises TypeError for what is no list of tensors or arrays; ValueError for none, sets of another width or type, or
     one with more than `length` rows."""
-    if isinstance(sets, (str,bytes,Mapping)) or not isinstance(sets, Iterable):
+    alone = isinstance(sets, (str,bytes,Mapping)) or not isinstance(sets, Iterable)
+    if alone or getattr(sets, 'ndim', 1)==0: # an array of no axes says that it can be iterated over, and cannot
         raise TypeError(f"sets is a {type(sets).__name__}: must be a list of tensors or arrays (n, C)")
     rows = []
     for i,o in enumerate(sets):

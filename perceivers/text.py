@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from fastcore.basics import store_attr
 from .inputs import InputAdapter
 from .outputs import OutputAdapter, check_rows, rows_at
-from .position import MAX_COUNT, LearnedPosition, Tokens, check_bool, check_int, check_real, graph_mode
+from .position import MAX_COUNT, MAX_WIDTH, LearnedPosition, Tokens, check_bool, check_int, check_real
+from .position import graph_mode
 
 # %% ../nbs/12_text.ipynb #9fac757c
 # Source: Perceiver IO, section 4.1 and appendix on language; the official tokenizer
@@ -73,7 +74,8 @@ def pad_texts(
     Raises TypeError for what is no list of texts; ValueError for ids that are no symbols, or a text that is longer
     than `length`."""
     check_bool(ends=ends)
-    if isinstance(texts, (str,*_bytes,Mapping)) or not isinstance(texts, Iterable):
+    alone = isinstance(texts, (str,*_bytes,Mapping)) or not isinstance(texts, Iterable)
+    if alone or getattr(texts, 'ndim', 1)==0: # an array of no axes says that it can be iterated over, and cannot
         raise TypeError(f"texts is a {type(texts).__name__}: must be a list of texts or of ids, such as ['a text'], "
             "or a tokenizer's result['input_ids']")
     rows = []
@@ -106,7 +108,8 @@ class TextInput(InputAdapter):
     )->None:
         "Raises TypeError or ValueError, naming the argument, for counts below 1 and a spread that is not above 0"
         super().__init__()
-        check_int(1, MAX_COUNT, max_len=max_len, d_model=d_model, n_symbols=n_symbols)
+        check_int(1, MAX_COUNT, max_len=max_len, n_symbols=n_symbols)
+        check_int(1, MAX_WIDTH, d_model=d_model)
         check_real(1e-12, 1e6, std=std)
         store_attr()
         self.d_out = d_model # C
@@ -177,6 +180,7 @@ class TextOutput(OutputAdapter):
 
         Raises TypeError for what is no adapter; ValueError where it has no TextInput or more than one, or where another
         was given already."""
+        super().bind(input, d_latent)
         if not isinstance(input, (nn.Module,type(None))):
             raise TypeError(f"input is a {type(input).__name__}: must be the model's input adapter")
         found = [] if input is None else [m for m in input.modules() if isinstance(m, TextInput)]
@@ -204,7 +208,8 @@ class TextOutput(OutputAdapter):
         "Logits of the symbols; raises ValueError before a model has bound it"
         self._check_bound()
         check_rows(y, None, self.d_query)
-        return F.linear(y, self.input.embed.weight, self.bias)
+        table = self.input.embed.weight
+        return F.linear(y.to(table.dtype), table, self.bias)
 
     def _check_bound(self):
         if self.input is None:
