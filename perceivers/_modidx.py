@@ -741,6 +741,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'perceivers/learner.py'),
                                     'perceivers.learner.PerceiverLearner._do_one_batch': ( 'learner.html#perceiverlearner._do_one_batch',
                                                                                            'perceivers/learner.py'),
+                                    'perceivers.learner.PerceiverLearner._is_one_value': ( 'learner.html#perceiverlearner._is_one_value',
+                                                                                           'perceivers/learner.py'),
                                     'perceivers.learner.PerceiverLearner._renew_opt': ( 'learner.html#perceiverlearner._renew_opt',
                                                                                         'perceivers/learner.py'),
                                     'perceivers.learner.PerceiverLearner._split': ( 'learner.html#perceiverlearner._split',

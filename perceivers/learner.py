@@ -494,9 +494,20 @@ class PerceiverLearner(Learner):
         if not in_order: res = tuple(take_rows(o, torch.tensor(idxs).argsort()) for o in res)
         at = 1 if kwargs.get('with_input') else 0
         given = all(kwargs.get(k, True) for k in ('with_preds','with_targs'))
-        if not given or len(res) < at+2 or res[at+1] is None: return res
-        alike = [like_target(o, (res[at+1],)) if i in (at,at+2) else o for i,o in enumerate(res)]
-        return type(res)(alike)
+        if not given or len(res) < at+2: return res
+        y = res[at+1]
+        def alike(o): return like_target(o, (o[:,0] if y is None and self._is_one_value(o) else y,))
+        return tuple(alike(o) if i in (at,at+2) else o for i,o in enumerate(res))
+
+    def _is_one_value(self, pred):
+        "Whether predictions (B, 1) are of targets (B,), by a batch of the training set"
+        if not isinstance(pred, Tensor) or pred.ndim != 2 or pred.shape[1] != 1: return False
+        if not hasattr(self, '_one_value'):
+            try: yb = batch_parts(self.dls)[1]
+            except (ValueError, IndexError): yb = () # loaders without data
+            one = yb[0] if len(yb)==1 else None
+            self._one_value = isinstance(one, Tensor) and one.is_floating_point() and one.ndim==1
+        return self._one_value
 
     @delegates(Learner.tta)
     def tta(self,
@@ -536,7 +547,7 @@ class PerceiverLearner(Learner):
         targets = tuple(decoded.values()) if isinstance(decoded, Mapping) else tuplify(decoded)
         if table:
             vocab = getattr(self.dls, 'vocab', None)
-            said = (vocab[int(decoded[0])],) if vocab else tuple(decoded[0].tolist())
+            said = (vocab[int(decoded[0])],) if vocab else tuple(decoded[0].reshape(-1).tolist())
             read = (item,)
         else:
             sample = self.dls.decode_batch(inp + targets)[0]
@@ -628,7 +639,7 @@ class LossPerSample(GetAttr):
         def one(i): return self.loss_func(take_rows(pred, slice(i,i+1)), *(take_rows(y, slice(i,i+1)) for y in ys))
         return torch.stack([one(i).mean() for i in range(find_bs(ys))])
 
-# %% ../nbs/23_learner.ipynb #38d1da9d
+# %% ../nbs/23_learner.ipynb #d8142ef1
 def in_own_unit(
     y:Tensor, # (..., k) standardised values
     mean:Tensor, # (k,)
@@ -737,7 +748,7 @@ def target_std_of(
     for o in (model, getattr(model, 'output', None)):
         if isinstance(o, (ScaledPerceiver,ScaledOutput)): return o.target_std
 
-# %% ../nbs/23_learner.ipynb #0f5e43c4
+# %% ../nbs/23_learner.ipynb #1755b61f
 MAX_READ = 2000 # samples that are read to find a mean and a standard deviation, where data is not in memory
 
 def kept_apart(
