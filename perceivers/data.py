@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TensorRagged', 'collate_ragged', 'TensorAudio', 'TensorSeries', 'TensorBytes', 'TensorPointCloud', 'TensorTable',
-           'RegressionLoss', 'ArrayDataset', 'TensorValues', 'ScaleBytes', 'ArrayDL', 'RandomShift', 'holdout',
-           'SplitDataLoaders', 'array_dls']
+           'RegressionLoss', 'are_labels', 'ArrayDataset', 'TensorValues', 'ScaleBytes', 'ArrayDL', 'RandomShift',
+           'holdout', 'SplitDataLoaders', 'even_batches', 'array_dls']
 
 # %% ../nbs/20_data.ipynb #a54ed8ee
 import math, warnings
@@ -15,7 +15,6 @@ from copy import copy
 from numbers import Number
 warnings.filterwarnings('ignore', '`torch.jit.script` is deprecated', FutureWarning) # fastai's import sets it off
 from fastai.vision.all import *
-from .archives import check_labels
 from .text import encode_text, specials
 from torch.utils.data._utils.collate import default_collate_fn_map
 
@@ -240,14 +239,20 @@ def _target_type(o, vocab, what, image=()):
 class RegressionLoss(nn.Module):
     """Mean squared error between predictions and targets of one shape; either may lack a last axis of 1
 
-    `reduction='none'` gives the mean of each sample. Raises ValueError for other shapes."""
+    `reduction='none'` gives the mean of each sample. Raises ValueError for another `reduction`, a `scale` that is not
+    above 0, and predictions and targets of other shapes."""
+    func = staticmethod(F.mse_loss) # fastai's losses say by this name what they wrap
     def __init__(self,
         reduction:str='mean', # 'mean' over all, 'sum' over samples, or 'none': a value a sample
+        scale:Tensor|float|None=None, # (), or (k,) one for each value: differences are divided by it; None: by 1
     )->None:
         super().__init__()
         if reduction not in ('mean','sum','none'):
             raise ValueError(f"reduction={reduction!r} must be 'mean', 'sum' or 'none'")
+        scale = None if scale is None else torch.as_tensor(scale, dtype=torch.float32)
+        if scale is not None and not (scale > 0).all(): raise ValueError(f"scale={scale.tolist()} must be above 0")
         self.reduction = reduction
+        self.register_buffer('scale', scale)
 
     def forward(self,
         pred:Tensor, # (B, ...)
@@ -259,11 +264,20 @@ class RegressionLoss(nn.Module):
         if a.shape != b.shape:
             raise ValueError(f"predictions have shape {tuple(pred.shape)}, targets {tuple(y.shape)}: they must be "
                              "alike, apart from a last axis of 1")
-        each = (a-b).square().reshape(len(a), -1).mean(1)
+        apart = a-b if self.scale is None else (a-b)/self.scale.to(a.device)
+        each = apart.square().reshape(len(a), -1).mean(1)
         return each if self.reduction=='none' else getattr(each, self.reduction)()
 
     def activation(self, x:Tensor)->Tensor: return x
     def decodes(self, x:Tensor)->Tensor: return x
+
+def are_labels(
+    y:Tensor, # (n, k) targets
+)->bool:
+    "Whether targets are several labels a sample: two or more columns of bool, or of fractions that are 0 or 1"
+    if y.ndim != 2 or y.shape[1] < 2: return False
+    if y.dtype==torch.bool: return True
+    return y.is_floating_point() and bool(((y==0)|(y==1)).all())
 
 _losses = {TensorCategory:CrossEntropyLossFlat, TensorMultiCategory:BCEWithLogitsLossFlat,
            TensorMask:partial(CrossEntropyLossFlat, axis=1)}
@@ -307,9 +321,10 @@ class ArrayDataset:
 
     def _default_loss(self):
         "The loss for one target; None where it says nothing"
-        kind,y = self.types[-1],self.arrays[-1][0]
+        kind,y = self.types[-1],self.arrays[-1]
         if kind in _losses: return _losses[kind]()
-        return RegressionLoss() if y.is_floating_point() else None
+        if isinstance(y, Tensor) and are_labels(y): return BCEWithLogitsLossFlat()
+        return RegressionLoss() if y[0].is_floating_point() else None
 
     def _column(self, i, o, kind):
         "An array as it is kept, and its type"
@@ -324,9 +339,18 @@ class ArrayDataset:
         if isinstance(o, list): return [kind(r) for r in o],kind
         if target and o.dtype in (torch.uint8,torch.bool): o = o.long()
         if kind is TensorMultiCategory: o = o.float()
-        if kind is TensorCategory and self.vocab: check_labels(o, len(self.vocab), what)
+        if kind is TensorCategory and self.vocab: self._check_labels(o, what)
         if issubclass(kind, TensorRagged) and not isinstance(o, kind): o = kind(o)
         return (o if getattr(o, 'lengths', None) is not None else o.as_subclass(Tensor)),kind
+
+    def _check_labels(self, y, what):
+        "Raises ValueError for a label that names no class"
+        n = len(self.vocab)
+        bad = ((y < 0) | (y >= n)).nonzero()
+        if len(bad):
+            i = tuple(bad[0].tolist())
+            raise ValueError(f"{what} has the label {int(y[i])} at index {i[0]}: must be from 0 to {n-1}, an index of "
+                f"the {n} names in vocab")
 
     def _indices(self, names, what):
         "Indices of names of classes"
@@ -587,6 +611,19 @@ def new_empty(self:SplitDataLoaders):
         "save_checkpoint(learn.model, folder) of perceivers.checkpoint, or save_run(learn, folder, settings) of "
         "perceivers.runs for a folder that perceivers-predict reads")
 
+# %% ../nbs/20_data.ipynb #d4811c83
+def even_batches(
+    n:int, # samples of the training set
+    bs:int, # B, the largest batch
+)->dict: # `bs` and `drop_last`, as fastai's loaders take them
+    """Batches of a training set that leave nothing out, or, of 16 full batches and more, less than a sixteenth
+
+    What is left out differs from epoch to epoch, because the order does. Raises ValueError for a `bs` below 1."""
+    if not isinstance(bs, int) or bs < 1: raise ValueError(f"bs={bs!r} must be a whole number above 0")
+    if n >= 16*bs: return dict(bs=bs, drop_last=True)
+    full = n <= bs or n%bs==0 or n%bs >= bs/2
+    return dict(bs=bs if full else math.ceil(n/math.ceil(n/bs)), drop_last=False)
+
 # %% ../nbs/20_data.ipynb #089a4483
 def array_dls(
     train:tuple, # arrays as `ArrayDataset` takes them: inputs, then targets; or what `tfm` makes them from
@@ -595,7 +632,7 @@ def array_dls(
     n_inp:int=1, # how many of a batch go into the model, masks counted
     vocab:list|None=None, # (c,) names of the classes; None: those of `train`, where its target holds names
     n_valid:int|None=None, # samples of a validation set that is cut; None: a fifth
-    bs:int=64, # B
+    bs:int=64, # B; less where that makes even batches of a small training set, see `even_batches`
     tfm:Callable|None=None, # makes another batch, a tuple, of a whole training batch: a function, or an `ItemTransform`
     batch_tfms:list|None=None, # fastai's batch transforms, such as `aug_transforms()`: augmentation for training alone
     show:Callable|None=None, # show(xs, ys, out, n): draws n samples, `out` None where there are no predictions
@@ -619,9 +656,9 @@ def array_dls(
     scale = [ScaleBytes()] if any(issubclass(t, TensorImage) for t in train_ds.types[:n_inp]) else []
     if tfm and not isinstance(tfm, Transform): tfm = ItemTransform(tfm)
     if tfm and tfm.split_idx is None: tfm.split_idx = 0
-    dl = ArrayDL(train_ds, bs=bs, shuffle=True, drop_last=len(train_ds)>=bs, num_workers=0,
-                 after_batch=[*L(tfm), *scale, *L(batch_tfms)])
-    whole = dl.new(valid_ds, shuffle=False, drop_last=False)
+    dl = ArrayDL(train_ds, shuffle=True, num_workers=0, after_batch=[*L(tfm), *scale, *L(batch_tfms)],
+                 **even_batches(len(train_ds), bs))
+    whole = dl.new(valid_ds, bs=bs, shuffle=False, drop_last=False)
     test = get_test and (lambda: whole.new(data(*get_test())))
     return SplitDataLoaders(dl, whole, get_test=test, device=ifnone(device, default_device()))
 

@@ -325,9 +325,15 @@ class AudioReader(_Reader):
         return TensorAudio(_as_channels(x, self.n_ch), rate=self.rate)
 
 # %% ../nbs/22_datablocks.ipynb #b2d00035
+def _text_size(o):
+    "Bytes of a text, of a file of text, or ids; 0 for what is none"
+    if isinstance(o, Path): return o.stat().st_size if o.is_file() else 0
+    if isinstance(o, str): return len(o) if o.isascii() else len(o.encode(errors='replace'))
+    return len(o) if hasattr(o, '__len__') else 0
+
 class BytesReader(_Reader):
-    "Texts, or files of text, as `TensorBytes`"
-    kind = 'bytes'
+    "Texts, or files of text, as `TensorBytes`; warns once of those that are cut"
+    kind,train_setup,told = 'bytes',False,False
     def __init__(self,
         max_len:int=2048, # longer texts are cut to so many bytes
     )->None:
@@ -336,12 +342,27 @@ class BytesReader(_Reader):
         super().__init__(max_len=max_len)
         self.max_len = max_len
 
+    def setups(self, items):
+        "Warns of texts that will be cut: how many, the longest, and what to change"
+        n = min(len(items), 10_000)
+        sizes = [_text_size(items[i*len(items)//n]) for i in range(n)]
+        long = [o for o in sizes if o > self.max_len]
+        if not long: return
+        self.told = True
+        seen = f'{n:,} texts' if n==len(items) else f'{n:,} of the {len(items):,} texts'
+        warnings.warn(f"{len(long):,} of {seen} are longer than max_len={self.max_len} and are cut; the longest has "
+            f"{max(long):,} bytes: give BytesBlock(max_len={max(long)}) to read them whole, at the cost of time")
+
     def read(self,
         o, # a str or bytes: a text; a Path: a file; or ids (M,), any whole numbers
     )->TensorBytes: # (M,) ids, M at most `max_len`
         "A text; raises FileNotFoundError or ValueError for a file, TypeError or ValueError for what is no text"
         if o is None or isinstance(o, float):
             raise TypeError(f"a text is missing: it is {o}, must be a str, bytes, a Path or ids; drop such rows")
+        size = _text_size(o)
+        if size > self.max_len and not self.told:
+            self.told = True
+            warnings.warn(f"a text of {size:,} bytes is cut to max_len={self.max_len}, and so are other long ones")
         if isinstance(o, Path):
             with _regular_file(o, 'text').open('rb') as f: o = f.read(self.max_len)
         ids = encode_text(o) if isinstance(o, (str,bytes)) else pad_texts([o])[0][0]

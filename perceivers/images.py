@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['image_formats', 'preparations', 'open_image', 'prepare_photo', 'prepare_mnist_ink', 'Preparation', 'from_settings',
            'prepare', 'PrepareImage', 'PreparedImageBlock', 'preparation_settings', 'image_dls', 'digits_dls',
-           'mnist_dls', 'class_files', 'cifar10_dls', 'cifar100_dls', 'folder_dls', 'imagenette_dls']
+           'mnist_dls', 'class_files', 'cifar10_dls', 'cifar100_dls', 'check_files', 'folder_dls', 'imagenette_dls']
 
 # %% ../nbs/21_images.ipynb #93e4020e
 import hashlib, inspect, math, mimetypes, os, warnings
@@ -19,7 +19,8 @@ from safetensors.torch import save
 warnings.filterwarnings('ignore', '`torch.jit.script` is deprecated', FutureWarning) # fastai's import sets it off
 from fastai.vision.all import *
 from .archives import check_labels, fetch_archive, fetch_mnist, find_data, read_cifar, read_idx
-from .data import RandomShift, SplitDataLoaders, array_dls, holdout
+from .data import RandomShift, SplitDataLoaders, array_dls, even_batches, holdout
+from .position import MAX_COUNT, check_int
 
 # %% ../nbs/21_images.ipynb #3c70ff22
 image_formats = 'PNG','JPEG','WEBP','GIF','TIFF','BMP','PPM'
@@ -616,6 +617,52 @@ def _cut(files, vocab, pct, seed, path):
     held = set(spare[holdout(y[spare], n, seed)[1]].tolist())
     return [o for i,o in enumerate(files) if i not in held],[files[i] for i in sorted(held)]
 
+# %% ../nbs/21_images.ipynb #8fbc6b53
+def _jpeg_has_end(raw):
+    "Whether the mark of the end follows the first scan of a JPEG; one before it would be that of a small preview"
+    at = 2
+    while at+4 <= len(raw) and raw[at]==0xFF and raw[at+1]!=0xDA:
+        at += 2+int.from_bytes(raw[at+2:at+4], 'big')
+    return raw.find(b'\xff\xd9', at) >= 0
+
+def _seems_whole(
+    o:Path, # a file
+    max_pixels:int, # files of more are refused
+)->bool: # False: it must be decoded to tell
+    "Whether an image file is whole, by its header and by what its format says about its end"
+    if not o.is_file(): return False
+    raw = o.read_bytes()
+    with Image.open(BytesIO(raw), formats=image_formats) as im:
+        if im.width*im.height > max_pixels: return False
+        if im.format=='JPEG': return _jpeg_has_end(raw)
+        if im.format=='WEBP': return len(raw) >= 8+int.from_bytes(raw[4:8], 'little')
+        if im.format=='PNG': im.verify()
+        return im.format=='PNG'
+
+def _fault(o, p):
+    "Why an image file cannot be read, None if it can"
+    with suppress(Exception):
+        if _seems_whole(o, p.options['max_pixels']): return None
+    try: p.pixels(o)
+    except (ValueError, OSError) as e: return str(e)
+
+def check_files(
+    files:list, # image files
+    p:Preparation, # how they will be prepared
+    n:int=10_000, # files that are checked, evenly among them if there are more
+)->None:
+    "Raises ValueError, naming the first, where image files cannot be read; a bar shows how far it is from 1,000 on"
+    some = [files[i*len(files)//n] for i in range(n)] if len(files) > n else files
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(partial(_fault, p=p), some)
+        if len(some) >= 1000:
+            found = progress_bar(found, total=len(some), leave=False)
+            found.comment = 'checking files'
+        faults = [o for o in found if o]
+    if not faults: return
+    others = f' (and {len(faults)-1:,} more of {len(some):,} files)' if len(faults) > 1 else ''
+    raise ValueError(f"{faults[0]}{others}; bad='skip' leaves such files out")
+
 # %% ../nbs/21_images.ipynb #1f8261a7
 def _readable(files, p, bad):
     "The files, without those that cannot be read if `bad` is 'skip'"
@@ -655,7 +702,7 @@ def _photo_block(n_train, n_valid, vocab, p, batch_tfms):
 def folder_dls(
     path:str|Path, # a folder of class folders, or of folders `train`, `valid` and `test` with class folders in them
     size:int|tuple[int, int]=64, # H and W, or (H, W), that images are brought to
-    bs:int=64, # B, images in a batch
+    bs:int=64, # B, images in a batch; less where that makes even batches of a small set, see `even_batches`
     batch_tfms:list|None=None, # more of fastai's batch transforms, such as `aug_transforms()`
     flip:bool=False, # are training images mirrored at random? Not where left and right differ
     shift:int=0, # pixels by which training images are moved at random
@@ -665,21 +712,26 @@ def folder_dls(
     num_workers:int=0, # processes that read images
     n_ch:int=3, # 1 for grey, 3 for colour
     resize:str='crop', # 'crop' the middle, 'squish' the whole, or 'pad' the whole with black
-    bad:str='raise', # a file that cannot be read ends the training ('raise') or is left out ('skip')
+    bad:str='raise', # a file that cannot be read is an error ('raise') or left out ('skip')
+    check:int=10_000, # files that are checked for that beforehand, evenly among them if there are more; 0: none
     device=None, # where batches go; fastai's default device if None
     **settings, # for `prepare_photo`: `top`, `max_pixels`
 )->SplitDataLoaders: # batches (x (B,n_ch,H,W), y (B,))
     """Any folder of images
 
     Raises FileNotFoundError if there is none; ValueError, naming the folder, if its layout is another, it has one class
-    or too few images, or no folder named as `test` says; and, naming the file, if an image cannot be read."""
+    or too few images, or no folder named as `test` says; and, naming the file, if an image of any set, the test set
+    too, cannot be read: before training, by header and end, `check` files; the others when they are read."""
+    check_int(0, MAX_COUNT, check=check)
     if bad not in ('raise','skip'): raise ValueError(f"bad={bad!r} must be 'raise' or 'skip'")
     mean,std = imagenet_stats if n_ch==3 else ([.449],[.226])
     p = Preparation('photo', size, n_ch, mean, std, resize=resize, **settings)
     keep = partial(_readable, p=p, bad=bad)
     train,valid,tested,vocab = _folder_parts(Path(path), test, valid_pct, seed, keep)
+    last = tested if isinstance(tested, list) else _labelled(tested, vocab)
+    if check and bad=='raise': check_files([*train, *valid, *last], p, check)
     block = _photo_block(len(train), len(valid), vocab, p, [*_augmentation(shift, flip), *L(batch_tfms)])
-    dls = block.dataloaders(train+valid, bs=bs, num_workers=num_workers, drop_last=len(train)>=bs,
+    dls = block.dataloaders(train+valid, num_workers=num_workers, **even_batches(len(train), bs), val_bs=bs,
                             device=ifnone(device, default_device()))
     def get_test():
         return dls.test_dl(tested if isinstance(tested, list) else keep(_labelled(tested, vocab)), with_labels=True)

@@ -189,7 +189,10 @@ def _draw_grid(adapter:GridInput, xs, maps, n=16, titles=None, title=None, bands
 
 # %% ../nbs/24_interpret.ipynb #57a15865
 def one_item(dl, idx):
-    "A loader of the one item `idx`; raises ValueError for an index out of range"
+    "A loader of the one item `idx`; raises ValueError for an index out of range, TypeError where items have none"
+    if getattr(dl, 'n', None) is None or not hasattr(dl, 'new'):
+        raise TypeError(f"{type(dl).__name__} gives no single samples: perceiver_learner takes PyTorch's loaders of data "
+            "sets with indices; array_dls and DataBlocks do, too")
     if not 0 <= idx < dl.n: raise ValueError(f"idx={idx} must be from 0 to {dl.n-1}: the data set has {dl.n} items")
     return dl.new(get_idxs=lambda: [idx], bs=1, shuffle=False, drop_last=False, num_workers=0)
 
@@ -222,8 +225,8 @@ def show_attention(self:Learner,
 )->None:
     """Draws where each latent attends in one item, with its label and the prediction; the mean of the heads
 
-    Raises TypeError for a model whose input adapter has no picture,
-    and ValueError for an `idx` or a `step` out of range."""
+    Raises TypeError for a model whose input adapter has no picture, and data without indices; ValueError for an `idx`,
+    a `step` or `bands` out of range."""
     model,dl = perceiver_in(self.model),self.dls[ds_idx]
     one = one_item(dl, idx)
     b = one.one_batch()
