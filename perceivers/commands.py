@@ -7,8 +7,9 @@ __all__ = ['command_parser', 'run_command', 'perceivers_train', 'train_command',
            'predict_command', 'perceivers_export', 'export_command']
 
 # %% ../nbs/27_commands.ipynb #52b2902e
-import argparse, contextlib, csv, importlib, inspect, json, logging, math, os, re, signal, sys
+import argparse, contextlib, csv, importlib, importlib.util, inspect, json, logging, math, os, re, signal, sys
 import threading, warnings
+from collections import Counter
 from pathlib import Path
 from fastcore.docments import docments
 from . import __version__
@@ -77,7 +78,12 @@ def _one_line(e, names):
 def _surroundings(prog):
     "SIGTERM interrupts as Ctrl-C does; our warnings are a line each, those of other packages are of no use to a user"
     def stop(number, frame): raise KeyboardInterrupt(signal.Signals(number).name)
-    def note(message, *args, **kwargs): print(f'{prog}: note: {str(message).splitlines()[0]}', file=sys.stderr)
+    seen = Counter()
+    def note(message, *args, **kwargs):
+        line = str(message).splitlines()[0]
+        seen[line[:20]] += 1 # the same of a hundred values is said three times
+        if seen[line[:20]]==4: line = 'more notes of this kind are left out'
+        if seen[line[:20]] <= 4: print(f'{prog}: note: {line}', file=sys.stderr)
     main = threading.current_thread() is threading.main_thread()
     old = signal.signal(signal.SIGTERM, stop) if main else None
     logging.disable(logging.WARNING)
@@ -136,10 +142,10 @@ def _classes(module):
     return tuple(found)
 
 def perceivers_train(
-    data:str='auto', # auto, digits, mnist, cifar10, cifar100, imagenette; class folders of any kind; a CSV file
-    target:str=None, # of a table: the column to predict
-    input:str=None, # of a table: columns to predict from, with commas; all others by default
-    task:str=None, # of a table: category or regression; by the target's values by default
+    data:str='auto', # auto, digits, mnist, cifar10, cifar100, imagenette; a folder; a CSV, Parquet or npz file
+    target:str=None, # of a CSV file: the column to predict, or several with commas; of an npz file: the array
+    input:str=None, # of a CSV file: columns to predict from, with commas; of an npz file: the array
+    task:str=None, # category, multi (labels), regression or segmentation; by the target by default
     recipe:str='standard', # standard, or long (mnist): more latents, more epochs, about an hour on two cores
     epochs:int=None, # passes over the training set; by default the recipe's, as for all that follow down to --bs
     n_latents:int=None, # latents
@@ -172,7 +178,7 @@ def perceivers_train(
 )->None:
     "Trains a Perceiver and leaves weights, settings, metrics and pictures in a folder"
     said = dict(locals())
-    alone = {'resume','anyway','classes'}
+    alone = {'resume','anyway','classes','no_test'}
     if resume:
         default = inspect.signature(perceivers_train).parameters
         other = [k for k,v in said.items() if k not in alone and v!=default[k].default]
@@ -181,9 +187,9 @@ def perceivers_train(
     elif anyway: raise ValueError("--anyway goes with --resume only")
     from perceivers.runs import resume_run, start_run
     own = _classes(classes)
-    if resume: resume_run(resume, anyway, own)
+    if resume: resume_run(resume, anyway, own, no_test)
     else:
-        given = {k:v for k,v in said.items() if k not in {*alone, 'recipe','from_','input'}}
+        given = {k:v for k,v in said.items() if k not in {'resume','anyway','classes','recipe','from_','input'}}
         inputs = input and [o.strip() for o in input.split(',')]
         start_run(**given, inputs=inputs, recipe_name=recipe, from_run=from_, classes=own)
 
@@ -206,82 +212,136 @@ def perceivers_command(
     run_command(globals()[commands[name]], f'python -m perceivers {name}', argv[1:])
 
 # %% ../nbs/27_commands.ipynb #159b0913
-def _column(path, column):
-    "Files named in a column of a CSV file, relative to it"
-    with path.open(newline='', encoding='utf-8-sig') as f:
-        rows = csv.DictReader(f)
-        names = list(rows.fieldnames or [])
-        if not column and len(names)==1: column = names[0]
-        if not column: raise ValueError(f"{path}: --input must name one of its columns ({', '.join(names)[:200]})")
-        if column not in names: raise ValueError(f"--input {column}: {path} has the columns {', '.join(names)[:200]}")
-        return [path.parent/(r[column] or '') for r in rows]
-
-def _expand(given, column, kind):
-    "Files, files of folders, and files that a CSV file names; of a table, its rows"
+def _cells(path, column, run):
+    "Files that a column of a table names, relative to it, or its texts"
     from perceivers.runs import file_suffixes, read_table
+    df = read_table(path)
+    names,trained = list(df.columns),run.settings.get('source')
+    column = column or (trained if trained in names else names[0] if len(names)==1 else None)
+    if not column: raise ValueError(f"{path}: --input must name one of its columns ({', '.join(names)[:200]})")
+    if column not in names: raise ValueError(f"--input {column}: {path} has the columns {', '.join(names)[:200]}")
+    cells = df[column].fillna('').astype(str)
+    kind = run.settings.get('kind')
+    if kind=='texts' and not all(Path(o).suffix.lower() in file_suffixes[kind] for o in cells):
+        return [(f'{path} row {i+1}', o.encode()) for i,o in enumerate(cells)]
+    return [(path.parent/o, path.parent/o) for o in cells]
+
+def _arrays(path, name, run):
+    "Samples of an array in an npz file"
+    from perceivers.runs import array_inputs, named_array, read_arrays
+    arrays = read_arrays(path)
+    name = named_array(arrays, name, (run.settings.get('source'), 'x', 'inputs'), 'input', path)
+    rows,kind,_ = array_inputs(arrays[name], name)
+    if kind!=run.settings.get('kind'):
+        raise ValueError(f"--input {name}: {path} holds {kind} there, the run is of {run.settings.get('kind')}")
     if kind=='table':
-        for o in given: yield from ((f'{o} row {i+1}', row) for i,row in read_table(o).iterrows())
-        return
+        numbers = run.reader.encoder.numbers
+        if len(rows[0])!=len(numbers): raise ValueError(f"--input {name}: {path} has {len(rows[0])} values a row, "
+                                                        f"the run {len(numbers)}")
+        rows = [dict(zip(numbers, o.values())) for o in rows]
+    return [(f'{path} sample {i}', o) for i,o in enumerate(rows)]
+
+def _expand(given, column, run):
+    "Names and samples: files, files of folders, and what CSV and npz files hold"
+    from perceivers.runs import file_suffixes, read_table
+    kind = run.settings.get('kind', 'images')
     for o in map(Path, given):
-        if o.is_dir():
+        suffix = o.suffix.lower()
+        if suffix=='.npz': yield from _arrays(o, column, run)
+        elif kind=='table': yield from ((f'{o} row {i+1}', row) for i,row in read_table(o).iterrows())
+        elif suffix in ('.csv','.parquet'): yield from _cells(o, column, run)
+        elif kind=='series' and o.is_dir(): raise ValueError(f"{o} is a folder: name the files of series in it")
+        elif o.is_dir():
             visible = (f for f in o.rglob('*') if f.is_file() and not f.name.startswith('.'))
             found = sorted(f for f in visible if f.suffix.lower() in file_suffixes[kind])
             if not found: raise ValueError(f"{o}: there are no {kind} in this folder")
             yield from ((f, f) for f in found)
-        elif o.suffix.lower()=='.csv': yield from ((f, f) for f in _column(o, column))
         else: yield o,o
 
 def _in_words(task, named, top):
     "What is said of a file"
-    if task=='regression': return ', '.join(f'{v:.4g}' for v in named.values())
+    if task=='regression': return ', '.join(f'{k} {v:.4g}' for k,v in named.items())
     words = [f'{k} {p:.1%}' for k,p in named.items()]
-    if task=='category': return ', '.join(words[:top])
+    if task!='multi': return ', '.join(words[:top])
     return ', '.join(words[:sum(p >= .5 for p in named.values())]) or f'none (most likely {words[0]})'
 
 def _prediction(task, named):
     "What goes into the column `prediction`"
-    if task=='regression': return ' '.join(f'{v:.6g}' for v in named.values())
     return ';'.join(k for k,p in named.items() if p >= .5) if task=='multi' else next(iter(named))
 
 def _write_table(path, run, rows):
-    "A row for each file: the prediction, every class, and the error where there was one"
+    "A row for each file: the prediction and every class, or the values; the mask's file; the error if there was one"
     from perceivers.runs import write_whole
-    names = run.vocab if run.task!='regression' else sorted({k for *_,named,_ in rows for k in named or ()}, key=int)
+    values,masks = run.task=='regression',run.task=='segmentation'
+    names = run.vocab or run.settings.get('names') or list(next((o for _,o,*_ in rows if o), {}))
+    first = [] if values else ['mask'] if masks else ['prediction']
     def write(p):
         with p.open('w', newline='', encoding='utf-8') as f:
             out = csv.writer(f)
-            out.writerow(['file','prediction',*names,'error'])
-            for file,named,error in rows:
+            out.writerow(['file', *first, *names, 'error'])
+            for file,named,mask,error in rows:
                 cells = [named.get(k, '') for k in names] if named else ['']*len(names)
-                out.writerow([file, _prediction(run.task, named) if named else '', *cells, error])
+                own = [] if values else [mask] if masks else [_prediction(run.task, named) if named else '']
+                out.writerow([file, *own, *cells, error])
     write_whole(path, write)
+
+def _write_mask(folder, name, sample, run, y):
+    "Writes a mask as a PNG file, as large as its picture; gives its path"
+    from perceivers.images import open_image
+    from perceivers.runs import write_whole
+    size = sample.shape[:2] if getattr(sample, 'ndim', 0)==2 else open_image(sample).size[::-1]
+    stem = name.stem if isinstance(name, Path) else Path(name).name.replace('.npz sample ', '-')
+    path = folder/f'{stem}.png'
+    write_whole(path, lambda p: run.mask(y, size).save(p))
+    return path
+
+def _check_predict(files, csv, out, overwrite):
+    "Raises ValueError, naming the option, for what cannot be written"
+    if not files: raise ValueError("name one file or more after the folder of the run")
+    if csv and not Path(csv).parent.is_dir(): raise ValueError(f"--csv {csv}: there is no folder {Path(csv).parent}")
+    if csv and any(Path(csv).resolve()==Path(o).resolve() for o in files):
+        raise ValueError(f"--csv {csv} is a file to predict from")
+    if csv and Path(csv).exists() and not overwrite: raise ValueError(f"--csv {csv} is there: --overwrite replaces it")
+    if out and Path(out).is_dir() and any(Path(out).iterdir()) and not overwrite:
+        raise ValueError(f"--out {out} is a folder with files in it: --overwrite replaces those of the same names")
 
 def perceivers_predict(
     run:str, # folder of a run
-    *files:str, # image files, folders of them, or CSV files that name them
+    *files:str, # files, folders of them, CSV files that name them, tables or npz files
     top:int=3, # classes to print for each
-    csv:str=None, # file for a table with all classes
-    input:str=None, # column of a CSV file that holds the names of the files
+    csv:str=None, # file for a table with all classes, or values
+    out:str=None, # of a segmentation: folder for the masks, PNG files as large as the pictures
+    input:str=None, # the column of a CSV file that names the files or holds the texts; the array of an npz file
+    overwrite:bool=False, # replace the file of --csv, and masks in --out
     classes:str=None, # module with classes of your own that the model is made of
 )->None:
-    "Predicts by a saved run and prints the likeliest classes of each file"
-    if not files: raise ValueError("name one file or more after the folder of the run")
-    if csv and not Path(csv).parent.is_dir(): raise ValueError(f"--csv {csv}: there is no folder {Path(csv).parent}")
+    "Predicts by a saved run and prints the likeliest classes, or the values, of each file"
+    _check_predict(files, csv, out, overwrite)
     from perceivers.runs import load_run
-    run,rows = load_run(run, _classes(classes)),[]
-    files = list(_expand(files, input, run.settings.get('kind', 'images')))
-    for f,sample in files:
+    run,rows,written = load_run(run, _classes(classes)),[],set()
+    if out and run.task!='segmentation':
+        raise ValueError(f"--out {out} is for masks, and {run.path} is a run of the task {run.task}")
+    samples = list(_expand(files, input, run))
+    if out: Path(out).mkdir(parents=True, exist_ok=True)
+    for f,sample in samples:
         try:
             xb,done = run.prepare(sample)
-            named = run.named(run.outputs(*xb)[0])
-            print(f"{f}: {_in_words(run.task, named, top)}" + (f"  ({', '.join(done)})" if done else ''))
-            rows.append((f, named, ''))
+            y = run.outputs(*xb)[0]
+            named,mask = run.named(y),''
+            if out: mask = _write_mask(Path(out), f, sample, run, y)
+            if mask in written: raise ValueError(f"{mask} is the mask of another file of that name, too")
+            written |= {mask} - {''}
+            note = f"  ({', '.join(done)})" if done else ''
+            print(f"{f}: {_in_words(run.task, named, top)}{note}{f' -> {mask}' if mask else ''}")
+            rows.append((f, named, mask, ''))
+        except BrokenPipeError: raise # whoever read the lines has gone
         except (ValueError, OSError) as e:
-            rows.append((f, None, ' '.join(str(e).split())))
-            if len(files) > 1: print(f"{f}: error: {rows[-1][-1]}", file=sys.stderr)
+            rows.append((f, None, '', ' '.join(str(e).split())))
+            if len(samples) > 1: print(f"{f}: error: {rows[-1][-1]}", file=sys.stderr)
     if csv: _write_table(Path(csv), run, rows)
     bad = [error for *_,error in rows if error]
-    if bad: raise ValueError(bad[0] if len(files)==1 else f"{len(bad)} of {len(files)} files could not be read")
+    if bad: raise ValueError(bad[0] if len(samples)==1 else f"{len(bad)} of {len(samples)} files could not be read")
+    if run.task=='segmentation' and not out: print("shares of the pixels; --out FOLDER writes the masks")
 
 def predict_command()->None:
     "`perceivers_predict` as the shell calls it"
@@ -290,12 +350,48 @@ def predict_command()->None:
 # %% ../nbs/27_commands.ipynb #acbe776f
 _how_prepared = {
     'images': "RGB, or grey where shape says 1 channel; EXIF orientation applied, transparency laid on white; scaled "
-        "and cropped (resize=crop: ImageOps.fit of Pillow, bilinear) to the size in preparation; values from 0 to 1, "
-        "then minus mean, divided by std, each channel its own; mnist_ink also makes ink light on black, cuts it "
-        "out and centres it, see perceivers.images. The output is logits; softmax gives probabilities of vocab",
+        "by the rule resize in preparation (crop: ImageOps.fit of Pillow; squish: resize; both bilinear) to its size; "
+        "values from 0 to 1, then minus mean, divided by std, each channel its own; mnist_ink also makes ink light on "
+        "black, cuts it out and centres it, see perceivers.images",
+    'sounds': "samples from -1 to 1, at the rate and with the channels of preparation; filled up with 0 behind, to a "
+        "multiple of patch; the mask is true where a sound is",
+    'texts': "UTF-8 bytes, each plus 6, at most max_len of them; filled up with 0 behind; the mask is true where the "
+        "text is",
+    'points': "d values of each point; the first three (or both of two) moved and scaled, so that the longest side "
+        "runs from -1 to 1 about its middle; filled up with 0 behind; the mask is true where points are",
+    'series': "minus mean, divided by std, each channel its own; filled up with 0 behind, to a multiple of patch; the "
+        "mask is true where the series is",
     'table': "one row of float32: numbers minus mean, divided by std, in the order of the columns; then categories as "
-        "indices from 0 in their lists; NaN for what is missing. Logits of vocab; or, for a number, "
-        "value*unit[1]+unit[0]"}
+        "indices from 0 in their lists; NaN for what is missing"}
+_how_read = dict(category="logits; softmax gives probabilities of vocab", multi="logits; sigmoid gives a probability "
+    "for each of vocab", regression="value*unit[1]+unit[0], each of names its own", segmentation="logits (batch, "
+    "class, height, width); softmax over classes gives probabilities, vocab the values of a mask's pixels")
+
+def _example(r, kind):
+    "A batch of two, as the model takes it, masks behind their elements; and the names of its axes"
+    import torch
+    m = r.model.input
+    if kind=='images': return [torch.rand(2, m.n_ch, *m.size)],['channels','height','width']
+    if kind=='table':
+        encoder = r.reader.encoder
+        columns = [torch.randn(2, encoder.n_numbers), *(torch.randint(n, (2,1)).float() for n in encoder.sizes)]
+        return [torch.cat(columns, 1)],['columns']
+    if kind in ('sounds','series'): x,axes = torch.randn(2, m.n_ch, m.n_samples),['channels','length']
+    elif kind=='texts': x,axes = torch.randint(6, 262, (2,16)),['length']
+    else: x,axes = torch.rand(2, 32, m.n_ch)*2-1,['length','values']
+    n = x.shape[1+axes.index('length')]
+    mask = torch.ones(2, n, dtype=torch.bool)
+    mask[1,n//2:] = False
+    return [x,mask],axes
+
+def _difference(path, model, xb):
+    "How far onnxruntime is from the model, in words; '' where that package is missing"
+    if importlib.util.find_spec('onnxruntime') is None: return ''
+    import onnxruntime, torch
+    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    got = session.run(None, {o.name:x.numpy() for o,x in zip(session.get_inputs(), xb)})[0]
+    with torch.no_grad(): off = (torch.from_numpy(got)-model(*xb)).abs().max()
+    return f"; onnxruntime differs by {off:.1e} at most"
 
 def perceivers_export(
     run:str, # folder of a run
@@ -307,26 +403,29 @@ def perceivers_export(
     path = Path(out or f'{run}/model.onnx')
     if not path.parent.is_dir(): raise ValueError(f"--out {path}: there is no folder {path.parent}")
     if path.exists() and not overwrite: raise ValueError(f"--out {path} is there already: --overwrite replaces it")
-    import torch
     from perceivers.export import export_onnx
     from perceivers.runs import load_run, write_whole
     r = load_run(run, _classes(classes))
     kind = r.settings.get('kind', 'images')
-    if kind not in ('images','table'):
-        raise ValueError(f"{run} is a run of {kind}: call export_onnx of perceivers.export, with a batch of yours")
-    columns = r.reader.encoder.numbers+r.reader.encoder.categories if kind=='table' else []
-    x = torch.zeros(2, len(columns)) if columns else torch.zeros(2, r.model.input.n_ch, *r.model.input.size)
-    names = export_onnx(r.model, path, x)
-    notes = dict(inputs=names['inputs'], shape=['batch', *x.shape[1:]], outputs=names['outputs'], task=r.task,
-        vocab=r.vocab, preparation=r.settings['preparation'], how=_how_prepared[kind])
+    if not hasattr(r.model, 'input') or kind not in _how_prepared:
+        what = type(r.model).__name__
+        raise ValueError(f"{run} holds a {what} for {kind}: call export_onnx of perceivers.export, with your batch")
+    xb,axes = _example(r, kind)
+    names = export_onnx(r.model, path, *xb)
+    shape = ['batch', *(k if k=='length' else n for k,n in zip(axes, xb[0].shape[1:]))]
+    notes = dict(inputs=names['inputs'], shape=shape, axes=['batch',*axes], outputs=names['outputs'], task=r.task,
+        vocab=r.vocab, names=r.settings.get('names'), unit=r.unit, preparation=r.settings['preparation'],
+        how=_how_prepared[kind], output=_how_read[r.task])
+    if kind in ('sounds','series'): notes['patch'] = r.model.input.patch[0] if r.model.input.stem is None else 1
     import onnx
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {'perceivers':json.dumps(notes)})
     write_whole(path, lambda p: onnx.save(model, p))
     text = json.dumps(notes, indent=1)+'\n'
     write_whole(path.with_suffix('.onnx.json'), lambda p: p.write_text(text, encoding='utf-8'))
-    shape = ', '.join(map(str, notes['shape']))
-    print(f"{path}: {names['inputs'][0]} ({shape}) -> {', '.join(names['outputs'])}; notes in {path.stem}.onnx.json")
+    mask = f", {names['inputs'][1]} (batch, length)" if len(xb) > 1 else ''
+    print(f"{path}: {names['inputs'][0]} ({', '.join(map(str, shape))}){mask} -> {', '.join(names['outputs'])}; "
+          f"notes in {path.stem}.onnx.json{_difference(path, r.model, xb)}")
 
 def export_command()->None:
     "`perceivers_export` as the shell calls it"

@@ -735,7 +735,9 @@ def folder_dls(
                             device=ifnone(device, default_device()))
     def get_test():
         return dls.test_dl(tested if isinstance(tested, list) else keep(_labelled(tested, vocab)), with_labels=True)
-    return SplitDataLoaders(*dls.loaders, get_test=get_test, device=dls.device)
+    res = SplitDataLoaders(*dls.loaders, get_test=get_test, device=dls.device)
+    res.tested = tested # files that were cut off, or the folder of the test set
+    return res
 
 # %% ../nbs/21_images.ipynb #ef15837f
 @delegates(folder_dls, but=['path','test'])

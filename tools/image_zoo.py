@@ -2,13 +2,16 @@
 
     python tools/image_zoo.py            # the whole zoo
     python tools/image_zoo.py --every 7  # each seventh file, for a quick look
+    python tools/image_zoo.py --command  # by the commands: train on a few, predict all
 
 A grid of colours is drawn in three shapes and written in all modes, formats and EXIF orientations that apply. For each
 file, the training loader (with and without worker processes), `test_dl` from paths and from bytes, and the preparation
 made from its settings in JSON must give the same tensor, bit for bit; and it must be the picture that was drawn: to one
-level of 255 for files without loss, on average to 8 for JPEG and WebP with loss. Prints the counts, and the files that
-are wrong; the exit status is 1 if there are any."""
-import json, sys, tempfile, warnings
+level of 255 for files without loss, on average to 8 for JPEG and WebP with loss. With `--command`, a run is trained on
+each 20th file, and `perceivers-predict` goes over all of them and some that are damaged: each must be the tensor that
+the training loader makes of it, and be predicted, or be named as one that cannot be read. Prints the counts, and the
+files that are wrong; the exit status is 1 if there are any."""
+import contextlib, csv, io, json, shutil, sys, tempfile, warnings
 from collections import Counter
 from pathlib import Path
 import numpy as np, torch
@@ -91,13 +94,67 @@ def tensors(dl, files):
     "What a loader gives for each of its files, in order"
     return dict(zip(files, torch.cat([b[0].as_subclass(torch.Tensor) for b in dl])))
 
+def damaged(folder, zoo):
+    "Files of the zoo's formats that cannot be read"
+    folder.mkdir()
+    for ending in ('png','jpg','webp','tif','gif'):
+        f = next(o for o in zoo if o.suffix=='.'+ending)
+        raw = f.read_bytes()
+        for name,data in (('cut', raw[:len(raw)//2]), ('empty', b''), ('text', b'no image'), ('script', b'%!PS\n'+raw)):
+            (folder/f'{name}.{ending}').write_bytes(data)
+    Image.fromarray(np.full((9,9), 70_000, np.int32)).save(folder/'32bit.tif')
+
+def by_command(d):
+    "Trains on each 20th file, predicts all; gives how many are wrong"
+    from perceivers.commands import perceivers_command
+    from perceivers.runs import load_run
+    def called(*args):
+        out,err,code = io.StringIO(),io.StringIO(),0
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try: perceivers_command(list(map(str, args)))
+            except SystemExit as e: code = e.code
+        return code,out.getvalue(),err.getvalue()
+    (d/'all').mkdir()
+    zoo = list(written(d/'all'))
+    for f in zoo[::20]+zoo[1::20]:
+        to = d/'few'/f.parent.name/f.name
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(f, to)
+    small = '--image-size 48 --patch 8 --n-latents 4 --d-latent 8 --epochs 1 --no-test'.split()
+    code,_,err = called('train', '--data', d/'few', '--out', d/'run', *small)
+    if code: raise SystemExit(f'training failed: {err}')
+    damaged(d/'all'/'damaged', zoo)
+    code,said,err = called('predict', d/'run', d/'all', '--csv', d/'all.csv')
+    with open(d/'all.csv', newline='') as f: rows = {o['file']:o for o in csv.DictReader(f)}
+    run,dls = load_run(d/'run'),folder_dls(d/'few', size=size, bs=64, device='cpu')
+    dl = dls.train.new(shuffle=False, drop_last=False)
+    trained = tensors(dls.test_dl(zoo), zoo) # by the training loader's own steps
+    few = tensors(dl, dls.train.items)
+    own = {o.name:x for o,x in few.items()}
+    counts = Counter()
+    for f in sorted((d/'all').rglob('*.*')):
+        row,is_bad = rows.get(str(f)),f.parent.name=='damaged'
+        if row is None: counts['WRONG, not in the table'] += 1
+        elif row['error']: counts['named' if f.name in row['error'] and str(f) in err else 'WRONG, not named'] += 1
+        elif is_bad: counts['damaged, and read'] += 1
+        else:
+            x = run.prepare(f)[0][0][0]
+            same = torch.equal(x, trained[f]) and (f.name not in own or torch.equal(x, own[f.name]))
+            counts['the same tensor' if same and row['prediction'] in 'ab' else 'WRONG, another tensor'] += 1
+        if row and row['error'] and not is_bad: print('   cannot be read:', f.name, row['error'])
+    print(f"trained on {len(few)+len(dls.valid.items)} files, predicted {len(rows)} with exit code {code}: {dict(counts)}")
+    print(f"{len(few)} of them compared with the training loader's own batches")
+    return sum(n for k,n in counts.items() if k.startswith('WRONG')) + (code!=2)
+
 @call_parse
 def main(
     every:int=1, # only each so-many-th file
+    command:bool=False, # by the commands: train on a few, predict all
     resize:str='crop', # the rule by which pictures are brought to one size
 ):
     "Reads one picture from every form of image file in every way, and compares"
     with tempfile.TemporaryDirectory() as d:
+        if command: sys.exit(by_command(Path(d)) > 0)
         zoo = written(Path(d))
         for i,f in enumerate(list(zoo)):
             if i%every: f.unlink(); del zoo[f]

@@ -1,13 +1,14 @@
 """Kills training runs at random moments (SIGKILL), continues them, and compares the weights, bit for bit
 
     python tools/resume.py --n 20 --data digits
+    python tools/resume.py --n 5 --data mnist --samples 3000
 
 A run that nothing interrupts gives the weights to compare with. Then `n` runs of the same settings, each in a process
 of its own, are killed after a random share of the time that such a run takes, some of them twice. Every file under its
 final name must be whole then. A killed run is resumed and must end with the same weights. Prints where the runs were
 killed, and counts; ends with 1 if any run differs.
 """
-import argparse, contextlib, io, json, multiprocessing, os, random, signal, sys, tempfile, time
+import argparse, contextlib, functools, io, json, multiprocessing, os, random, signal, sys, tempfile, time
 from collections import Counter
 from pathlib import Path
 
@@ -17,7 +18,7 @@ matplotlib.use('agg')
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from perceivers import runs
+from perceivers import images, runs
 
 def quiet(f, *args, **kwargs):
     "Calls a function and keeps what it prints"
@@ -34,6 +35,12 @@ def where(out):
     said = runs.read_tensors(out/'state.safetensors')[1]
     if said['epoch']==said['n_epoch']: return 'after the last epoch'
     return 'in the middle of an epoch' if said['seen'] else "within an epoch, state of the epoch's start"
+
+def use_few(n):
+    "MNIST's first samples alone, a tenth of them to check"
+    whole = images._mnist_part
+    images._mnist_part = lambda *args: tuple(o[:n] for o in whole(*args))
+    runs._makers['mnist'] = functools.partial(images.mnist_dls, n_valid=n//10)
 
 def killed(f, seconds):
     "Runs a function in another process and kills it after so many seconds"
@@ -62,8 +69,11 @@ def main():
     p.add_argument('--n', type=int, default=3, help='runs to kill')
     p.add_argument('--data', default='digits', help='digits or mnist')
     p.add_argument('--epochs', type=int, default=4)
+    p.add_argument('--samples', type=int, help="of mnist: how many of its 60,000 images are used")
     p.add_argument('--seed', type=int, default=0, help='of the moments')
     args = p.parse_args()
+    if args.samples and args.data!='mnist': p.error('--samples goes with --data mnist')
+    if args.samples: use_few(args.samples)
     torch.set_num_threads(1)
     rng = random.Random(args.seed)
     settings = dict(data=args.data, epochs=args.epochs, n_layers=1, dropout=0.1, shift=1, no_test=True, save_every=11)
@@ -72,7 +82,8 @@ def main():
         start = time.time()
         quiet(runs.start_run, out=f'{d}/whole', **settings)
         seconds,want = time.time()-start,load_file(f'{d}/whole/model.safetensors')
-        print(f"{args.data}, {args.epochs} epochs: {seconds:.1f} s without interruption", flush=True)
+        of = f' ({args.samples:,} images)' if args.samples else ''
+        print(f"{args.data}{of}, {args.epochs} epochs: {seconds:.1f} s without interruption", flush=True)
         for i in range(args.n):
             found = trial(Path(d)/f'{i}', settings, seconds, rng)
             got = load_file(f'{d}/{i}/model.safetensors')
@@ -81,7 +92,7 @@ def main():
             equal += same
             print(f"run {i}: killed {' and '.join(found)}: {'the same weights' if same else 'OTHER WEIGHTS'}", flush=True)
     print(json.dumps(dict(command=' '.join(['python', *sys.argv]), seed=args.seed, killed=dict(places), kills=sum(places.values()),
-                          runs=args.n, equal=equal, torch=torch.__version__, threads=1)))
+                          runs=args.n, equal=equal, samples=args.samples, torch=torch.__version__, threads=1)))
     sys.exit(equal!=args.n)
 
 if __name__=='__main__': main()
