@@ -43,7 +43,7 @@ def command_parser(
 
 # %% ../nbs/27_commands.ipynb #976e08b8
 _ranges = dict(epochs=(1, 100_000), n_latents=(1, 65_536), d_latent=(1, 65_536), n_blocks=(1, 1_000),
-    n_layers=(1, 1_000), n_bands=(1, 4_096), patch=(1, 1_024), image_size=(1, 4_096), shift=(0, 1_024),
+    n_layers=(1, 1_000), n_bands=(1, 4_096), patch=(1, 1_024), image_size=(1, 4_096), shift=(0, 1_024), affine=(0, 1),
     lr=(1e-12, 1e12), bs=(1, 1_000_000),
     dropout=(0, .99), seed=(0, 2**32-1), save_every=(1, 10**9), workers=(0, 256), top=(1, 1_000_000))
 
@@ -158,6 +158,7 @@ def perceivers_train(
     image_size:int=None, # pixels that images of a folder are scaled and cropped to, on each side
     flip:bool=None, # mirror training images at random, left to right: wrong for arrows and letters
     shift:int=None, # pixels by which training images are moved at random
+    affine:float=None, # how much training images are turned, stretched, sheared and moved at random, such as 0.15
     lr:float=None, # highest learning rate
     bs:int=None, # images in a batch
     from_:str=None, # folder of a run, or a named model, to start from, with a new head and lower rates

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['image_formats', 'preparations', 'open_image', 'prepare_photo', 'prepare_mnist_ink', 'Preparation', 'from_settings',
-           'prepare', 'PrepareImage', 'PreparedImageBlock', 'preparation_settings', 'image_dls', 'digits_dls',
-           'mnist_dls', 'class_files', 'cifar10_dls', 'cifar100_dls', 'check_files', 'folder_dls', 'imagenette_dls']
+           'prepare', 'PrepareImage', 'PreparedImageBlock', 'preparation_settings', 'RandomAffine', 'image_dls',
+           'digits_dls', 'mnist_dls', 'class_files', 'cifar10_dls', 'cifar100_dls', 'check_files', 'folder_dls',
+           'imagenette_dls']
 
 # %% ../nbs/21_images.ipynb #93e4020e
 import hashlib, inspect, math, mimetypes, os, warnings
@@ -341,6 +342,28 @@ def preparation_settings(
     raise ValueError("these loaders do not say how an image file becomes a tensor: make them by folder_dls, by "
                      "image_dls, or with a PreparedImageBlock in place of ImageBlock and Resize")
 
+# %% ../nbs/21_images.ipynb #affine01
+class RandomAffine(RandTransform):
+    """Each training image a little turned, stretched, sheared and moved, at random; what comes in is black
+
+    The map of coordinates from -1 to 1 is the identity, plus a share for each of its six values, drawn evenly up to
+    `share` to both sides. Raises ValueError for a `share` that is not above 0 and at most 1. Source: of the idea,
+    Simard and others, 2003, Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis."""
+    order = 20 # behind the change from bytes to floats, in front of the normalisation
+    def __init__(self,
+        share:float=0.15, # the largest change of any of the six values; 0.15 moves an image by up to 7.5 % of its side
+    )->None:
+        if not 0 < share <= 1: raise ValueError(f"share={share} must be above 0 and at most 1")
+        super().__init__()
+        self.share = share
+
+    def encodes(self, x:TensorImage):
+        change = self.share*(2*torch.rand(len(x), 2, 3, device=x.device)-1)
+        maps = torch.eye(2, 3, device=x.device) + change
+        x_plain = x.as_subclass(Tensor)
+        grid = F.affine_grid(maps.to(x.dtype), x.shape, align_corners=False)
+        return type(x)(F.grid_sample(x_plain, grid, padding_mode='zeros', align_corners=False))
+
 # %% ../nbs/21_images.ipynb #e706a495
 def image_dls(
     train:tuple, # images (n,C,H,W) uint8, C 1 or 3, and class indices (n,); the validation set is cut from them
@@ -352,6 +375,7 @@ def image_dls(
     batch_tfms:list|None=None, # more of fastai's batch transforms, such as `aug_transforms()`
     shift:int=0, # pixels by which training images are moved at random
     flip:bool=False, # are training images mirrored at random?
+    affine:float=0., # how much training images are turned, stretched, sheared and moved at random; see `RandomAffine`
     seed:int=42, # of the cut between training and validation set
     device:str|torch.device|None=None, # where batches go; fastai's default device if None
     preparation:str='photo', # how other images are prepared for `predict` and `test_dl`, a key of `preparations`
@@ -362,13 +386,16 @@ def image_dls(
     Raises ValueError for labels out of range, or if no image is left to train or to check with."""
     shape = train[0].shape
     p = Preparation(preparation, tuple(shape[2:]), shape[1], *stats, **settings)
-    tfms = [*_augmentation(shift, flip), *L(batch_tfms), Normalize.from_stats(*stats, cuda=False)]
+    tfms = [*_augmentation(shift, flip, affine), *L(batch_tfms), Normalize.from_stats(*stats, cuda=False)]
     dls = array_dls(train, get_test=get_test, vocab=vocab, n_valid=n_valid, bs=bs, prepare=p.pixels, seed=seed,
                     device=device, batch_tfms=tfms)
     dls.preparation = p
     return dls
 
-def _augmentation(shift, flip): return [*([RandomShift(shift)] if shift else []), *([Flip()] if flip else [])]
+def _augmentation(shift, flip, affine):
+    "Transforms of training images alone"
+    chosen = [(RandomShift, shift), (RandomAffine, affine)]
+    return [*(kind(o) for kind,o in chosen if o), *([Flip()] if flip else [])]
 
 # %% ../nbs/21_images.ipynb #e333189e
 def _read_digits():
@@ -705,6 +732,7 @@ def folder_dls(
     bs:int=64, # B, images in a batch; less where that makes even batches of a small set, see `even_batches`
     batch_tfms:list|None=None, # more of fastai's batch transforms, such as `aug_transforms()`
     flip:bool=False, # are training images mirrored at random? Not where left and right differ
+    affine:float=0., # how much training images are turned, stretched, sheared and moved at random; see `RandomAffine`
     shift:int=0, # pixels by which training images are moved at random
     valid_pct:float=0.2, # share of the training images to hold out for a set that has no folder
     seed:int=42, # of the cut between training and validation set; a test set that must be cut is always the same
@@ -730,7 +758,7 @@ def folder_dls(
     train,valid,tested,vocab = _folder_parts(Path(path), test, valid_pct, seed, keep)
     last = tested if isinstance(tested, list) else _labelled(tested, vocab)
     if check and bad=='raise': check_files([*train, *valid, *last], p, check)
-    block = _photo_block(len(train), len(valid), vocab, p, [*_augmentation(shift, flip), *L(batch_tfms)])
+    block = _photo_block(len(train), len(valid), vocab, p, [*_augmentation(shift, flip, affine), *L(batch_tfms)])
     dls = block.dataloaders(train+valid, num_workers=num_workers, **even_batches(len(train), bs), val_bs=bs,
                             device=ifnone(device, default_device()))
     def get_test():

@@ -49,13 +49,13 @@ from .perceiver import Perceiver
 
 # %% ../nbs/26_runs.ipynb #3429af0b
 # A recipe says everything: the encoder's settings (those of a scale), the adapter's, the training's
-_training = dict(dropout=0., n_bands=8, patch=1, image_size=None, shift=0, flip=False, smooth=0., bs=64,
+_training = dict(dropout=0., n_bands=8, patch=1, image_size=None, shift=0, flip=False, affine=0., smooth=0., bs=64,
     lr=4e-3, epochs=16, pct_start=0.15)
 _encoder = *scales['tiny'],'dropout'
 _photos = {**scales['small'], **_training, 'n_bands':16, 'smooth':0.1, 'lr':3e-3}
 _tiny = {**scales['tiny'], **_training}
 recipes = {
-    'digits':  dict(standard={**_tiny, 'n_bands':4, 'epochs':40}),
+    'digits':  dict(standard={**_tiny, 'n_bands':4, 'patch':2, 'affine':0.15, 'smooth':0.1, 'bs':32, 'epochs':60}),
     'mnist':   dict(standard={**_tiny, 'shift':1},
                     long={**_tiny, 'n_latents':32, 'shift':2, 'smooth':0.1, 'epochs':60}),
     'cifar10': dict(standard={**_photos, 'flip':True, 'shift':4, 'epochs':8}),
@@ -529,7 +529,7 @@ _n_test = dict(digits=360, mnist=10_000, cifar10=10_000, cifar100=10_000) # the 
 
 def _image_dls(data, r, workers):
     "Loaders of images by name or from class folders, as a recipe says"
-    tfms = dict(bs=r['bs'], flip=r['flip'], shift=r['shift'])
+    tfms = dict(bs=r['bs'], flip=r['flip'], shift=r['shift'], affine=r['affine'])
     if data in _n_test:
         if r['image_size'] is not None: raise ValueError(f"image_size={r['image_size']}: {data} has a size of its own")
         if workers: raise ValueError(f"workers={workers}: {data} lies in memory, and nothing is read")
@@ -1308,7 +1308,8 @@ class _Say:
 def _augmentation(r):
     "The augmentation in words"
     moved = f"shifted by up to {_counted(r['shift'], 'pixel')}" if r.get('shift') else 'not shifted'
-    return f"images {'mirrored at random' if r['flip'] else 'not mirrored'}, {moved}"
+    turned = f", turned and stretched by up to {100*r['affine']:.0f} %" if r['affine'] else ''
+    return f"images {'mirrored at random' if r['flip'] else 'not mirrored'}, {moved}{turned}"
 
 _one_of = dict(images=('image',), sounds=('sound',), texts=('text',), points=('cloud of points','clouds of points'),
                series=('series','series'), table=('row',))
