@@ -286,8 +286,9 @@ _losses = {TensorCategory:CrossEntropyLossFlat, TensorMultiCategory:BCEWithLogit
 class ArrayDataset:
     """Arrays side by side in memory: an item for an index, a batch for a list of indices
 
-    Raises ValueError for arrays of different numbers of rows, labels that name no class, or what could be meant in two
-    ways; TypeError for what are no numbers."""
+    Raises ValueError for `arrays` of different numbers of rows, an `n_inp` that is not from 1 to their number, labels
+    that are no index or name of `vocab`, or what could be meant in two ways (`types` says it); TypeError for `arrays`
+    of what are no numbers."""
     def __init__(self,
         *arrays, # (n, ...) inputs first, then targets; lists where samples differ in length
         n_inp:int=1, # how many of them go into the model, masks counted
@@ -611,7 +612,7 @@ def new_empty(self:SplitDataLoaders):
         "save_checkpoint(learn.model, folder) of perceivers.checkpoint, or save_run(learn, folder, settings) of "
         "perceivers.runs for a folder that perceivers-predict reads")
 
-# %% ../nbs/20_data.ipynb #d4811c83
+# %% ../nbs/20_data.ipynb #773276e8
 def even_batches(
     n:int, # samples of the training set
     bs:int, # B, the largest batch
@@ -644,7 +645,8 @@ def array_dls(
 )->SplitDataLoaders: # with a third loader, `test`
     """Arrays in memory as fastai `DataLoaders`
 
-    Raises ValueError for what `ArrayDataset` refuses, or if no sample is left to train or to check with."""
+    Raises ValueError for what `ArrayDataset` refuses, for an `n_valid` that leaves no sample to train or to check with,
+    or that is given beside `valid`, and for a `bs` below 1."""
     if valid is not None and n_valid is not None:
         raise ValueError(f"n_valid={n_valid} says how many samples are cut from train: leave it out, valid is given")
     names = train[n_inp] if len(train) > n_inp and vocab is None and _are_names(train[n_inp]) else None

@@ -89,7 +89,7 @@ def resample(
     rate:int, # samples a second there are
     to:int, # samples a second there shall be
 )->Tensor: # (n_ch, samples*to/rate, rounded up)
-    "A sound at another rate; raises ValueError for a rate that is none"
+    "A sound at another rate; raises ValueError for a `rate` or `to` below 1"
     from scipy.signal import resample_poly # here, because importing it takes long
     check_int(1, MAX_COUNT, rate=rate, to=to)
     if rate==to: return x
@@ -636,7 +636,7 @@ def reader_settings(
 def make_reader(
     settings:dict, # one of what `reader_settings` gives
 )->_Reader: # called with an item, it gives the typed tensor
-    "The reader that settings describe; raises ValueError for a kind that there is not"
+    "The reader that settings describe; raises ValueError for a `kind` that there is not"
     kind = settings.get('kind')
     if kind not in readers: raise ValueError(f"kind={kind!r}: must be one of {', '.join(readers)}")
     return readers[kind](**{k:v for k,v in settings.items() if k != 'kind'})
@@ -807,7 +807,7 @@ def AudioBlock(
     n_ch:int=1, # channels; 1: the mean of what a file has
     seconds:float|None=None, # longer sounds are cut to so many; None: none is
 )->TransformBlock: # its samples are `TensorAudio` (n_ch, samples)
-    "Sound files, or arrays, of any lengths; raises ValueError for a value that is out of range"
+    "Sound files, or arrays, of any lengths; raises ValueError for a `rate`, `n_ch` or `seconds` that is not above 0"
     return TransformBlock(type_tfms=AudioReader(rate, n_ch, seconds))
 
 def BytesBlock(
@@ -821,14 +821,14 @@ def PointCloudBlock(
     d:int=3, # channels of a point that are kept; the first three, or both of two, are its position
     scale:bool=True, # move and scale each cloud to -1 to 1; False: it must lie there
 )->TransformBlock: # its samples are `TensorPointCloud` (M, d)
-    "Files of points, or arrays, of any lengths; raises ValueError for a value that is out of range"
+    "Files of points, or arrays, of any lengths; raises ValueError for an `n_points` below 1, or a `d` below 2"
     return TransformBlock(type_tfms=PointReader(n_points, d, scale))
 
 def TimeSeriesBlock(
     mean:list|None=None, # of each channel; None: that of the training set
     std:list|None=None, # of each channel, above 0; None: that of the training set
 )->TransformBlock: # its samples are `TensorSeries` (n_ch, steps)
-    "Arrays (n_ch, steps), or files, of any lengths, standardised; raises ValueError for one of the two alone"
+    "Arrays (n_ch, steps), or files, of any lengths, standardised; raises ValueError for `mean` or `std` alone"
     return TransformBlock(type_tfms=SeriesReader(mean, std))
 
 def TableBlock(
@@ -836,7 +836,9 @@ def TableBlock(
     categories:list=(), # names of the columns of categories
     state:dict|None=None, # of a `TableEncoder`; None: fitted on the training set
 )->TransformBlock: # its samples are `TensorTable` (K,)
-    "Rows of a data frame, standardised by the training rows; raises ValueError where there is no column, or one twice"
+    """Rows of a data frame, standardised by the training rows
+
+    Raises ValueError where `numbers` and `categories` name no column, or one twice."""
     return TransformBlock(type_tfms=TableReader(numbers, categories, state))
 
 # %% ../nbs/22_datablocks.ipynb #b2d00098

@@ -242,7 +242,8 @@ def _defaults(name):
 class Preparation:
     """How an image becomes a model's input; `settings` says it in plain numbers
 
-    Raises ValueError for an unknown name or setting, and for values that are not allowed."""
+    Raises ValueError for an unknown `name` or setting, a `size`, `n_ch`, `mean`, `std` or setting out of range, and for
+    one of `mean` and `std` without the other."""
     def __init__(self,
         name:str='photo', # a key of `preparations`
         size:int|tuple[int, int]=64, # H and W, or (H, W)
@@ -383,7 +384,8 @@ def image_dls(
 )->SplitDataLoaders: # batches (x (B,C,H,W) float, y (B,))
     """`DataLoaders` over images in memory
 
-    Raises ValueError for labels out of range, or if no image is left to train or to check with."""
+    Raises ValueError for labels in `train` that are no index of `vocab`, an `n_valid` that leaves no image to train or
+    to check with, and what `Preparation` refuses."""
     shape = train[0].shape
     p = Preparation(preparation, tuple(shape[2:]), shape[1], *stats, **settings)
     tfms = [*_augmentation(shift, flip, affine), *L(batch_tfms), Normalize.from_stats(*stats, cuda=False)]
@@ -644,7 +646,7 @@ def _cut(files, vocab, pct, seed, path):
     held = set(spare[holdout(y[spare], n, seed)[1]].tolist())
     return [o for i,o in enumerate(files) if i not in held],[files[i] for i in sorted(held)]
 
-# %% ../nbs/21_images.ipynb #8fbc6b53
+# %% ../nbs/21_images.ipynb #170db029
 def _jpeg_has_end(raw):
     "Whether the mark of the end follows the first scan of a JPEG; one before it would be that of a small preview"
     at = 2
@@ -747,8 +749,9 @@ def folder_dls(
 )->SplitDataLoaders: # batches (x (B,n_ch,H,W), y (B,))
     """Any folder of images
 
-    Raises FileNotFoundError if there is none; ValueError, naming the folder, if its layout is another, it has one class
-    or too few images, or no folder named as `test` says; and, naming the file, if an image of any set, the test set
+    Raises FileNotFoundError if there is no folder `path`; ValueError for a `valid_pct`, `size`, `n_ch`, `resize`, `bad`
+    or `check` out of range; naming the folder, if its layout is another, it has one class or too few images, or no
+    folder named as `test` says; and, naming the file, if an image of any set, the test set
     too, cannot be read: before training, by header and end, `check` files; the others when they are read."""
     check_int(0, MAX_COUNT, check=check)
     if bad not in ('raise','skip'): raise ValueError(f"bad={bad!r} must be 'raise' or 'skip'")

@@ -209,7 +209,7 @@ class HalfPrecision(MixedPrecision):
     "Products in 16 bits on whatever device the model is; fastai's own acts on a GPU alone"
     name,entered = 'mixed_precision',False
     def before_fit(self)->None:
-        "Chooses the type; raises ValueError for float16 on a CPU, and for bfloat16 on a GPU that has none"
+        "Chooses the type; raises ValueError for precision='fp16' on a CPU, and 'bf16' on a GPU that has none"
         device = next(self.learn.model.parameters()).device.type
         half = torch.float16 if self.amp_mode==AMPMode.FP16 else torch.bfloat16
         if device=='cpu' and half==torch.float16:
@@ -640,7 +640,7 @@ class LossPerSample(GetAttr):
         def one(i): return self.loss_func(take_rows(pred, slice(i,i+1)), *(take_rows(y, slice(i,i+1)) for y in ys))
         return torch.stack([one(i).mean() for i in range(find_bs(ys))])
 
-# %% ../nbs/23_learner.ipynb #d8142ef1
+# %% ../nbs/23_learner.ipynb #8e20ee28
 def in_own_unit(
     y:Tensor, # (..., k) standardised values
     mean:Tensor, # (k,)
@@ -749,7 +749,7 @@ def target_std_of(
     for o in (model, getattr(model, 'output', None)):
         if isinstance(o, (ScaledPerceiver,ScaledOutput)): return o.target_std
 
-# %% ../nbs/23_learner.ipynb #1755b61f
+# %% ../nbs/23_learner.ipynb #60b1cb2f
 MAX_READ = 2000 # samples that are read to find a mean and a standard deviation, where data is not in memory
 
 def kept_apart(
@@ -918,7 +918,8 @@ def infer_input(
 )->InputAdapter: # a `MultimodalInput` for several inputs, named by what they are
     """The input adapter for the batches of `dls`
 
-    Raises TypeError for an input without a type, ValueError for a size that no patch fits."""
+    Raises TypeError for an input without a type, ValueError for an unknown `scale`, and for a size that no patch fits
+    (`patch` says one)."""
     xb,_ = batch_parts(dls)
     width = check_scale(scale)['d_latent']
     if isinstance(dls.train, TabDataLoader):
@@ -952,7 +953,7 @@ def number_names(kinds):
     return [k if kinds[:i].count(k)==0 else f'{k}{kinds[:i].count(k)+1}' for i,k in enumerate(kinds)]
 
 def check_scale(scale):
-    "The settings of a scale; raises ValueError for an unknown one"
+    "The settings of a scale; raises ValueError for an unknown `scale`"
     if scale not in scales: raise ValueError(f"scale={scale!r}: must be one of {', '.join(scales)}")
     return scales[scale]
 
@@ -1322,4 +1323,5 @@ def several_processes(
 # %% ../nbs/23_learner.ipynb #4fe6042b
 __all__ = ['decayed_params', 'perceiver_splitter', 'PlainTensors', 'NotFiniteError', 'StopOnNaN', 'HalfPrecision',
     'AverageWeights', 'TorchLoader', 'PerceiverLearner', 'choose_patch', 'infer_input', 'infer_output', 'BytesLoss',
-    'bytes_accuracy', 'pixel_accuracy', 'NamedLosses', 'perceiver_learner', 'several_processes']
+    'bytes_accuracy', 'pixel_accuracy', 'NamedLosses', 'ScaledPerceiver', 'ScaledOutput', 'SeriesInput',
+    'perceiver_learner', 'several_processes']
