@@ -81,9 +81,10 @@ def _surroundings(prog):
     seen = Counter()
     def note(message, *args, **kwargs):
         line = str(message).splitlines()[0]
-        seen[line[:20]] += 1 # the same of a hundred values is said three times
-        if seen[line[:20]]==4: line = 'more notes of this kind are left out'
-        if seen[line[:20]] <= 4: print(f'{prog}: note: {line}', file=sys.stderr)
+        kind = re.sub(r"'.*?'|\d+", '', line) # the same of a hundred values is said three times
+        seen[kind] += 1
+        if seen[kind]==4: line = 'more notes of this kind are left out'
+        if seen[kind] <= 4: print(f'{prog}: note: {line}', file=sys.stderr)
     main = threading.current_thread() is threading.main_thread()
     old = signal.signal(signal.SIGTERM, stop) if main else None
     logging.disable(logging.WARNING)

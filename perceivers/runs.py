@@ -197,7 +197,7 @@ def _table_inputs(df, names, path, say):
     if missing: raise ValueError(f"{missing} is named in column {special!r} of {path}, and there is no such file")
     return kinds[special],files,((), ()),special
 
-# %% ../nbs/26_runs.ipynb #9e6c3dd2
+# %% ../nbs/26_runs.ipynb #be5452fb
 def _value_task(y):
     "What whole or other numbers are to be predicted as"
     y = pd.Series(y)
@@ -264,7 +264,7 @@ def table_samples(
     kind,rows,columns,source = _table_inputs(df, names, path, say)
     return Samples(rows, values, kind, task, vocab, targets if task=='regression' else [], columns, source)
 
-# %% ../nbs/26_runs.ipynb #5b3a7d29
+# %% ../nbs/26_runs.ipynb #0b0d9185
 def _stored_array(path, info):
     "An array of an npz file that is not compressed, mapped from the disk"
     with path.open('rb') as f:
@@ -365,7 +365,7 @@ def array_samples(
     names = [f'{ny}{i}' for i in range(k)] if k > 1 else [ny]*k
     return Samples(rows, targets, kind, task, vocab, names, (numbers, []), nx)
 
-# %% ../nbs/26_runs.ipynb #2e1c2f09
+# %% ../nbs/26_runs.ipynb #89e030fa
 def read_mask(
     o:Path|np.ndarray, # a file, or an array (H, W)
 )->np.ndarray: # (H, W) whole numbers
@@ -436,7 +436,7 @@ recipes |= {'sounds': dict(standard={**_other, 'rate':8000, 'patch':32}),
             'table': dict(standard={**_other, 'epochs':40}),
             'masks': dict(standard={k:v for k,v in _folder.items() if k not in ('shift','smooth')})}
 
-# %% ../nbs/26_runs.ipynb #9216282e
+# %% ../nbs/26_runs.ipynb #99d9e5b9
 def _cut(y, data):
     "Indices of the training, the validation and the test set: a fifth for the test, of the rest a fifth to check"
     if len(y) < 10:
