@@ -169,6 +169,7 @@ def perceivers_train(
     precision:str='auto', # float32, bf16, fp16; auto: bf16 on a GPU that has it
     compile:bool=False, # compile the model with torch.compile
     workers:int=0, # processes that read files
+    bad:str='raise', # a file in class folders of images that cannot be read: raise ends the command, skip leaves it out
     log:str='csv', # csv, tensorboard, wandb
     out:str=None, # folder for what the run leaves; runs/DATA-RECIPE-0, or the next free index, by default
     overwrite:bool=False, # replace the run in --out

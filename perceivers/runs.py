@@ -527,16 +527,17 @@ _makers = dict(digits=digits_dls, mnist=mnist_dls, cifar10=cifar10_dls, cifar100
                imagenette=imagenette_dls)
 _n_test = dict(digits=360, mnist=10_000, cifar10=10_000, cifar100=10_000) # the test set is not read to count it
 
-def _image_dls(data, r, workers):
+def _image_dls(data, r, workers, bad, check):
     "Loaders of images by name or from class folders, as a recipe says"
     tfms = dict(bs=r['bs'], flip=r['flip'], shift=r['shift'], affine=r['affine'])
     if data in _n_test:
         if r['image_size'] is not None: raise ValueError(f"image_size={r['image_size']}: {data} has a size of its own")
         if workers: raise ValueError(f"workers={workers}: {data} lies in memory, and nothing is read")
+        if bad!='raise': raise ValueError(f"bad={bad}: {data} lies in memory, and every image can be read")
         dls = _makers[data](**tfms)
         dls.n_test,dls.is_cut = _n_test[data],data=='digits'
     else:
-        tfms |= dict(size=r['image_size'], num_workers=workers)
+        tfms |= dict(size=r['image_size'], num_workers=workers, bad=bad, check=check)
         dls = imagenette_dls(**tfms) if data=='imagenette' else folder_dls(data, **tfms)
         dls.is_cut = isinstance(dls.tested, list)
         dls.n_test = len(dls.tested if dls.is_cut else class_files(dls.tested)[0])
@@ -564,9 +565,13 @@ def _read_samples(data, target, inputs, task, say=print):
     if odd: raise ValueError(f"{odd}={given[odd]} is for a CSV or npz file, and {data} holds {kind}")
     return samples
 
-def _make_dls(data, r, samples, workers=0):
+def _make_dls(data, r, samples, workers=0, bad='raise', check=10_000):
     "Loaders for a name, a folder or a file, as a recipe says"
-    try: return _image_dls(data, r, workers) if samples is None else samples_dls(samples, r, workers, data)
+    if samples is not None and bad!='raise':
+        raise ValueError(f"bad={bad} is for class folders of images, and {data} holds {samples.kind}")
+    try:
+        if samples is None: return _image_dls(data, r, workers, bad, check)
+        return samples_dls(samples, r, workers, data)
     except (ValueError, FileNotFoundError) as e:
         if str(data) in str(e) or data in _makers or re.match(r'\w+=', str(e)): raise
         raise ValueError(f"data={data}: {e}") from e
@@ -592,6 +597,7 @@ def load_data(
     target:str=None, # of a table or arrays: what to predict
     inputs:list=None, # of a table or arrays: what to predict from; None: all else
     task:str=None, # of a table or arrays: one of `tasks`; None: by the target's values
+    bad:str='raise', # of class folders of images: a file that cannot be read is an error, or left out ('skip')
     **given, # settings for `recipe`
 )->tuple: # name of the data, settings, fastai `DataLoaders`
     """Data by name, with its recipe
@@ -599,15 +605,15 @@ def load_data(
     Raises ValueError for what is neither a name nor a folder nor a file of samples, and for settings that do not apply
     to it."""
     if data=='auto':
-        try: return load_data('mnist', say, workers, name, target, inputs, task, **given)
+        try: return load_data('mnist', say, workers, name, target, inputs, task, bad, **given)
         except OSError as e: why = str(e).splitlines()[0]
         say(f"MNIST is not available ({why}), so training on scikit-learn's digits")
-        return load_data('digits', say, workers, 'standard', target, inputs, task, **given)
+        return load_data('digits', say, workers, 'standard', target, inputs, task, bad, **given)
     samples = _read_samples(data, target, inputs, task, say)
     in_memory = samples is not None and not isinstance(samples.inputs[0], (Path,np.memmap))
     if workers and in_memory: raise ValueError(f"workers={workers}: {data} lies in memory, and nothing is read")
     r = _recipe_for(data, samples, name, given)
-    dls = _make_dls(data, r, samples, workers)
+    dls = _make_dls(data, r, samples, workers, bad)
     dls.columns = dict(target=target, inputs=inputs, task=task)
     return data,r,dls
 
@@ -1461,6 +1467,7 @@ def start_run(
     precision:str='auto', # float32, bf16 or fp16; auto: bf16 on a GPU that has it
     compile:bool=False, # compile the model
     workers:int=0, # processes that read files
+    bad:str='raise', # of class folders of images: a file that cannot be read is an error, or left out ('skip')
     log:str='csv', # csv, tensorboard or wandb
     classes:tuple[type, ...]=(), # classes of your own that are part of the model
     **given, # settings for `recipe`
@@ -1473,7 +1480,7 @@ def start_run(
     if precision not in _precisions: raise ValueError(f"precision={precision}: must be one of {', '.join(_precisions)}")
     _check_log(log)
     if from_run and given.get('lr') is None: given['lr'] = 1e-3 # a trained model wants smaller steps
-    name,r,dls = load_data(data, workers=workers, name=recipe_name, **given)
+    name,r,dls = load_data(data, workers=workers, name=recipe_name, bad=bad, **given)
     if device: dls.to(torch.device(device))
     model = _model_from(from_run, dls, classes) if from_run else None
     if class_weights and dls.task!='category':
@@ -1483,7 +1490,7 @@ def start_run(
     settings = dict(data=where, kind=dls.kind, columns=dls.columns, source=dls.source, task=dls.task, unit=dls.unit,
         names=list(dls.names), recipe=r,
         seed=seed, device=str(dls.device), threads=torch.get_num_threads(),
-        workers=workers, no_test=no_test, save_every=save_every, class_weights=class_weights, precision=precision,
+        workers=workers, bad=bad, no_test=no_test, save_every=save_every, class_weights=class_weights, precision=precision,
         compile=compile, log=log, from_run=from_run and str(from_run), preparation={}, vocab=_vocab(dls),
         fingerprint=data_fingerprint(dls), versions=_versions(), status='training')
     settings['processes'] = int(os.environ.get('WORLD_SIZE', 1))
@@ -1554,7 +1561,9 @@ def resume_run(
         _check_device(None if anyway else settings['device'])
         r = settings['recipe']
         name = settings['data']
-        dls = _make_dls(name, r, _read_samples(name, **settings['columns']), settings['workers'])
+        samples = _read_samples(name, **settings['columns'])
+        check = 0 if is_trained else 10_000 # files of the training set do not matter any more
+        dls = _make_dls(name, r, samples, settings['workers'], settings['bad'], check)
         if not anyway or settings['device']=='cpu': dls.to(torch.device(settings['device']))
         changed = {'torch':(settings['versions'].get('torch'), torch.__version__),
                    'data':(settings['fingerprint'], data_fingerprint(dls))}
