@@ -123,7 +123,7 @@ def check_folder(
     path = check_path(path, name)
     for o in (path, *path.parents):
         if o.exists() and not o.is_dir():
-            raise ValueError(f"{name}={brief(str(path))}: must be a folder, there or to be made, but {o.name!r} is a file")
+            raise ValueError(f"{name}={brief(str(path))}: must be a folder, old or new, but {o.name!r} is a file")
     return path
 
 def graph_mode()->bool: # True under torch.compile, torch.export, torch.jit.trace and torch.func
