@@ -113,6 +113,7 @@ _classes_in = { # module of this package: the public classes it defines
     'multimodal': 'MultimodalInput MultimodalOutput VectorInput',
     'tables': 'TableInput',
     'export': 'Exported',
+    'learner': 'ScaledOutput ScaledPerceiver SeriesInput',
     'resampler': 'Resampler ResamplerAttention ResamplerMLP',
     'presets': 'OpenFourierPosition',
     'pretrained': 'FramesInput FramesOutput SamplesInput SamplesOutput',

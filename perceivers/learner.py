@@ -37,7 +37,6 @@ from fastai.vision.all import (Adam, AMPMode, BCEWithLogitsLossFlat, Callback, C
     accuracy_multi, default_device, delegates, find_bs, first, get_c, get_random_states, getcallable, is_listy, mae,
     partial, replacing_yield, set_random_states, set_seed, to_device, tuplify)
 from .audio import AudioInput, SoundStem
-from .checkpoint import register
 import perceivers.datablocks # gives fastai's display of our types, and of images with any target # chkstyle: ignore
 from .encoder import scales
 from .inputs import ImageInput, InputAdapter, VideoInput
@@ -649,7 +648,6 @@ def in_own_unit(
     "Values in the unit that mean and standard deviation are in"
     return y.to(torch.promote_types(y.dtype, torch.float32))*std + mean
 
-@register
 class ScaledPerceiver(Perceiver):
     "A `Perceiver` for a regression: its outputs are `target_std` times what its head gives, plus `target_mean`"
     @delegates(Perceiver.__init__)
@@ -688,7 +686,6 @@ class ScaledPerceiver(Perceiver):
         self.target_mean,self.target_std = self.target_mean.new_zeros(n_out),self.target_std.new_ones(n_out)
         return self
 
-@register
 class ScaledOutput(VectorOutput):
     "A `VectorOutput` for a regression: its values are `target_std` times what the decoder gives, plus `target_mean`"
     def __init__(self,
@@ -709,7 +706,6 @@ class ScaledOutput(VectorOutput):
         "The result as a vector; raises ValueError for results of another shape"
         return in_own_unit(super().forward(y, at), self.target_mean, self.target_std)
 
-@register
 class SeriesInput(AudioInput):
     "An `AudioInput` for time series, each channel standardised first by the buffers `mean` and `std`"
     @delegates(AudioInput.__init__)

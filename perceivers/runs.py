@@ -28,13 +28,13 @@ from safetensors.torch import load as load_tensors, save as save_tensors
 from . import __version__
 from .checkpoint import load_checkpoint, model_from_settings, model_settings, save_checkpoint
 from .data import ArrayDataset, RandomShift, RegressionLoss, SplitDataLoaders, TensorRagged, collate_ragged
-from .data import holdout
+from .data import even_batches, holdout
 from .datablocks import AudioBlock, BytesBlock, PointCloudBlock, TableBlock, TableEncoder, TimeSeriesBlock
 from .datablocks import audio_suffixes, make_reader, reader_settings
 from .encoder import scales
 from .images import PreparedImageBlock, PrepareImage, cifar100_dls, cifar10_dls, class_files, digits_dls
 from .images import folder_dls, from_settings, image_formats, imagenette_dls, mnist_dls, open_image
-from .images import preparation_settings
+from .images import RandomAffine, preparation_settings
 from .inputs import ImageInput
 from fastai.vision.all import BCEWithLogitsLossFlat, Callback, CancelEpochException, CategoryBlock
 from fastai.vision.all import ClassificationInterpretation, CrossEntropyLossFlat
@@ -509,12 +509,12 @@ def samples_dls(
         targets = [[(v-m)/d for v,m,d in zip(o, *unit)] for o in targets]
     items = [_Sample(*o) for o in zip(s.inputs, targets)]
     first = _input_block(s, r, train)
-    augment = [RandomShift(r['shift'])] if r.get('shift') else []
+    augment = [kind(r[k]) for kind,k in ((RandomShift,'shift'), (RandomAffine,'affine')) if r.get(k)]
     if r.get('flip'): augment.append(Flip())
     block = DataBlock((first, _target_block(s, first, train+valid)), getters=[_input_of, _target_of],
         splitter=IndexSplitter(range(len(train), len(train)+len(valid))), batch_tfms=augment)
-    dls = block.dataloaders([items[i] for i in train+valid], bs=r['bs'], num_workers=workers,
-                            drop_last=len(train)>=r['bs'], device=default_device())
+    dls = block.dataloaders([items[i] for i in train+valid], **even_batches(len(train), r['bs']), val_bs=r['bs'],
+                            num_workers=workers, device=default_device())
     def get_test(): return dls.test_dl([items[i] for i in test], with_labels=True)
     res = SplitDataLoaders(*dls.loaders, get_test=get_test, device=dls.device)
     res.kind,res.task,res.unit,res.names,res.n_test,res.is_cut = s.kind,s.task,unit,s.names,len(test),True

@@ -48,15 +48,16 @@ class Task:
         self.epochs,self.lr,self.score,self.settings = epochs,lr,score,settings
 
 
-def images(make, epochs, **settings):
-    dls = make()
+def images(make, epochs, loaders={}, **settings):
+    dls = make(**loaders)
     def flat(ds): return np.asarray(ds.arrays[0]).reshape(len(ds), -1)/255, np.asarray(ds.arrays[1])
     def base(test): return baseline({'logistic regression': linear(100, .01 if len(dls.train_ds) > 5000 else 1.)},
                                     *map(flat, (dls.train_ds, dls.valid_ds, *([dls.test.dataset] if test else []))))
-    return Task(f'dls = {make.__name__}()', dls, lambda: dls.test, base, epochs, **settings)
+    args = ', '.join(f'{k}={v}' for k,v in loaders.items())
+    return Task(f'dls = {make.__name__}({args})', dls, lambda: dls.test, base, epochs, **settings)
 
 
-def digits(): return images(digits_dls, 40, scale='tiny', patch=1)
+def digits(): return images(digits_dls, 60, dict(bs=32, affine=.15), scale='tiny', patch=2, n_bands=4, loss_func=LabelSmoothingCrossEntropyFlat())
 def mnist(): return images(mnist_dls, 3, scale='tiny', patch=1, n_bands=8)
 
 
@@ -245,7 +246,7 @@ def run(name, test, seed, small):
         return float((pred.argmax(1).as_subclass(torch.Tensor)==y.as_subclass(torch.Tensor)).float().mean())
     with learn.no_bar(): ours = [score(task.dls.valid), *([score(task.test())] if test else [])]
     def named(o): return dict(zip(('validation','test'), (round(float(v), 4) for v in o)))
-    res = dict(task=name, line=task.line, score=task.score, settings=task.settings, epochs=task.epochs, lr=task.lr, seed=seed, n_train=len(task.dls.train_ds),
+    res = dict(task=name, line=task.line, score=task.score, settings={k:v if isinstance(v, (int,float,str)) else type(v).__name__ for k,v in task.settings.items()}, epochs=task.epochs, lr=task.lr, seed=seed, n_train=len(task.dls.train_ds),
                parameters=learn.model.num_params(), seconds=round(seconds), perceiver=named(ours))
     if not small: res['baselines'] = {k:named(v) for k,v in task.baselines(test).items()}
     print(json.dumps(res, ensure_ascii=False), flush=True)
