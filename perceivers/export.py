@@ -15,7 +15,7 @@ from torch import nn, Tensor
 from .attention import attention_weights
 from .inputs import read_batch
 from .perceiver import PerceiverModel
-from .position import Tokens, check_bool, check_path
+from .position import Tokens, brief, check_bool, check_path
 
 # %% ../nbs/17_export.ipynb #exp17cls
 class Exported(nn.Module):
@@ -111,6 +111,8 @@ def export_onnx(
     exported,xb,path = Exported(model, attention, from_tokens),_example(xb),check_path(path)
     if path.is_dir() or not path.name: raise ValueError(f"path={str(path)!r}: must be a file, such as 'digits.onnx'")
     if not path.parent.is_dir(): raise FileNotFoundError(f"path={str(path)!r}: there is no folder {str(path.parent)!r}")
+    if names is not None and not (isinstance(names, (tuple,list)) and all(isinstance(o, str) and o for o in names)):
+        raise TypeError(f"names={brief(names)}: must be a list of names, such as ['image', 'image_mask']")
     inputs = _input_names(xb) if names is None else list(names)
     if len(inputs) != len(xb):
         raise ValueError(f"names={inputs}: must be {len(xb)} names, one for each tensor of the example")

@@ -314,15 +314,16 @@ class SumLoss:
         losses:dict, # {name: loss(pred, y)}, in the order of the targets
         weights:dict|None=None, # {name: factor of its loss}; 1 for names that aren't in it
     )->None:
-        for name,o in dict(losses=losses, weights=weights or {}).items():
+        weights = {} if weights is None else weights
+        for name,o in dict(losses=losses, weights=weights).items():
             if not isinstance(o, dict) or not all(isinstance(k, str) and len(k) <= 64 for k in o):
                 raise TypeError(f"{name} is a {type(o).__name__}: must be a dict by name, of 64 letters at most each")
         for k,f in losses.items():
             if not callable(f): raise TypeError(f"losses[{k!r}] is a {type(f).__name__}: must be a function (pred, y)")
-        for k,w in (weights or {}).items():
+        for k,w in weights.items():
             if k not in losses: raise ValueError(f"weights has {k!r}, must be among {list(losses)}")
             check_real(-1e9, 1e9, **{f'weights[{k!r}]':w})
-        self.losses,self.weights = losses,weights or {}
+        self.losses,self.weights = losses,weights
 
     def __call__(self,
         pred:dict, # {name: prediction}
