@@ -191,8 +191,8 @@ def _draw_grid(adapter:GridInput, xs, maps, n=16, titles=None, title=None, bands
 def one_item(dl, idx):
     "A loader of the one item `idx`; raises ValueError for an index out of range, TypeError where items have none"
     if getattr(dl, 'n', None) is None or not hasattr(dl, 'new'):
-        raise TypeError(f"{type(dl).__name__} gives no single samples: perceiver_learner takes PyTorch's loaders of data "
-            "sets with indices; array_dls and DataBlocks do, too")
+        raise TypeError(f"{type(dl).__name__} gives no single samples: perceiver_learner takes PyTorch's loaders of "
+            "data sets with indices; array_dls and DataBlocks do, too")
     if not 0 <= idx < dl.n: raise ValueError(f"idx={idx} must be from 0 to {dl.n-1}: the data set has {dl.n} items")
     return dl.new(get_idxs=lambda: [idx], bs=1, shuffle=False, drop_last=False, num_workers=0)
 

@@ -515,7 +515,7 @@ class PerceiverLearner(Learner):
         dl=None, # a loader
         **kwargs,
     )->tuple: # predictions and targets, see fastai
-        "Predictions as a mean over augmented copies; raises TypeError for PyTorch's loaders, which have none to turn on"
+        "Predictions as a mean over augmented copies; raises TypeError for PyTorch's loaders, which have none"
         if isinstance(self.dls[ds_idx] if dl is None else dl, TorchLoader):
             raise TypeError("tta averages over augmented copies, and PyTorch's DataLoader keeps its augmentation to "
                 "itself: use get_preds, or array_dls or a DataBlock with batch_tfms")
@@ -639,7 +639,7 @@ class LossPerSample(GetAttr):
         def one(i): return self.loss_func(take_rows(pred, slice(i,i+1)), *(take_rows(y, slice(i,i+1)) for y in ys))
         return torch.stack([one(i).mean() for i in range(find_bs(ys))])
 
-# %% ../nbs/23_learner.ipynb #8e20ee28
+# %% ../nbs/23_learner.ipynb #094800fc
 def in_own_unit(
     y:Tensor, # (..., k) standardised values
     mean:Tensor, # (k,)
@@ -745,7 +745,7 @@ def target_std_of(
     for o in (model, getattr(model, 'output', None)):
         if isinstance(o, (ScaledPerceiver,ScaledOutput)): return o.target_std
 
-# %% ../nbs/23_learner.ipynb #60b1cb2f
+# %% ../nbs/23_learner.ipynb #de5d164d
 MAX_READ = 2000 # samples that are read to find a mean and a standard deviation, where data is not in memory
 
 def kept_apart(
@@ -780,7 +780,8 @@ def training_values(
     read,ds = kept_apart(dls.train_ds, j),dls.train_ds
     if read:
         with keep_random(): b = dls.train.new(shuffle=False, num_workers=0).one_batch()[j].as_subclass(Tensor).cpu()
-        if b.equal(read(list(range(len(b)))).as_subclass(Tensor).cpu().to(b.dtype)): # no transform of batches changes it
+        same = read(list(range(len(b)))).as_subclass(Tensor).cpu().to(b.dtype)
+        if b.equal(same): # no transform of batches changes it
             return read(list(range(len(ds)))).as_subclass(Tensor).double()
     return torch.cat([b[j].as_subclass(Tensor).cpu().double() for b in training_batches(dls)])
 
@@ -789,7 +790,8 @@ def mean_and_std(
     what:str, # for the error
 )->tuple[Tensor, Tensor]: # (k,) and (k,), 1 where values are all the same
     "Mean and standard deviation of columns; raises ValueError for NaN and infinite values"
-    if not x.isfinite().all(): raise ValueError(f"{what} of the training set hold NaN or infinite values: leave them out")
+    if not x.isfinite().all():
+        raise ValueError(f"{what} of the training set hold NaN or infinite values: leave them out")
     mean,std = x.mean(0),x.std(0, correction=0)
     return mean.float(), torch.where(std > 1e-12*mean.abs(), std, 1.).float()
 
@@ -940,7 +942,7 @@ def infer_input(
     return MultimodalInput(adapters, **{k:v for k,v in settings.items() if k in ('pad','hide')})
 
 def longest_in_memory(dls, i):
-    "The length of the longest sample of input i, of those in the training and the validation set; 0 where all are alike"
+    "The length of the longest sample of input i in the training and the validation set; 0 where all are alike"
     columns = [ds.arrays[i] for ds in (dls.train_ds,dls.valid_ds) if isinstance(ds, ArrayDataset)]
     return max((len(o) for column in columns if isinstance(column, list) for o in column), default=0)
 
@@ -1100,7 +1102,6 @@ def infer_output(
     names = number_names([target_kind(y) for y in yb])
     datas = getattr(dls.train_ds, 'loss_func', None) if len(yb)==1 else None
     given = loss_func or datas
-    if loss_func is None and is_default_regression(datas) and not isinstance(datas, RegressionLoss): given = nn.MSELoss()
     found = {k:infer_target(dls, i, y, xb, settings, k, n_out, given) for i,(k,y) in enumerate(zip(names, yb))}
     if len(found)==1:
         output,loss,metrics = found[names[0]]
@@ -1142,7 +1143,8 @@ def perceiver_learner(
     A model that is inferred for a regression predicts in the targets' own unit, and learns them standardised. Raises
     ValueError for an unknown `scale` or `precision`, an `ema` or `seed` out of range, and where the data does not say
     how many classes there are (`n_out`); TypeError for settings that nothing takes, or that are given beside a `model`,
-    and `checkpointing` of a model that cannot. Source: Perceiver, appendix on training (LAMB, clipping); PyTorch's AMP for precision."""
+    and `checkpointing` of a model that cannot. Source: Perceiver, appendix on training (LAMB, clipping);
+    PyTorch's AMP for precision."""
     check_bool(compile=compile, checkpointing=checkpointing)
     modes = {'auto':None, 'float32':None, 'bf16':AMPMode.BF16, 'fp16':AMPMode.FP16}
     if precision not in modes: raise ValueError(f"precision={precision!r}: must be one of {', '.join(modes)}")
@@ -1207,8 +1209,8 @@ def warn_of_left_out(dls):
     if not getattr(dl, 'drop_last', False) or not bs or not hasattr(ds, '__len__'): return
     n,left = len(ds),len(ds)%bs
     if left*16 <= n: return
-    warnings.warn(f"{left} of the {n} training samples are left out of every epoch, because they fill no batch of {bs}: "
-        "give the loaders drop_last=False")
+    warnings.warn(f"{left} of the {n} training samples are left out of every epoch, because they fill no batch of "
+        f"{bs}: give the loaders drop_last=False")
 
 def infer_model(dls, scale, settings, loss_func, metrics):
     "A model for the data, with loss and metrics; prints what was chosen"
