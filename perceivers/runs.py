@@ -16,7 +16,6 @@ import contextlib, csv, hashlib, importlib, importlib.util, io, itertools, json,
 import secrets, shutil, signal, time, warnings, zipfile, zlib
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 import numpy as np
@@ -33,7 +32,7 @@ from .datablocks import AudioBlock, BytesBlock, PointCloudBlock, TableBlock, Tab
 from .datablocks import audio_suffixes, make_reader, reader_settings
 from .encoder import scales
 from .images import PreparedImageBlock, PrepareImage, cifar100_dls, cifar10_dls, class_files, digits_dls
-from .images import folder_dls, from_settings, image_formats, imagenette_dls, mnist_dls, open_image
+from .images import folder_dls, from_settings, image_formats, imagenette_dls, mnist_dls
 from .images import RandomAffine, preparation_settings
 from .inputs import ImageInput
 from fastai.vision.all import BCEWithLogitsLossFlat, Callback, CancelEpochException, CategoryBlock
@@ -1490,7 +1489,8 @@ def start_run(
     settings = dict(data=where, kind=dls.kind, columns=dls.columns, source=dls.source, task=dls.task, unit=dls.unit,
         names=list(dls.names), recipe=r,
         seed=seed, device=str(dls.device), threads=torch.get_num_threads(),
-        workers=workers, bad=bad, no_test=no_test, save_every=save_every, class_weights=class_weights, precision=precision,
+        workers=workers, bad=bad, no_test=no_test, save_every=save_every, class_weights=class_weights,
+        precision=precision,
         compile=compile, log=log, from_run=from_run and str(from_run), preparation={}, vocab=_vocab(dls),
         fingerprint=data_fingerprint(dls), versions=_versions(), status='training')
     settings['processes'] = int(os.environ.get('WORLD_SIZE', 1))
