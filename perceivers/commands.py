@@ -143,9 +143,9 @@ def _classes(module):
     return tuple(found)
 
 def perceivers_train(
-    data:str='auto', # auto, digits, mnist, cifar10, cifar100, imagenette; a folder; a CSV, Parquet or npz file
-    target:str=None, # of a CSV file: the column to predict, or several with commas; of an npz file: the array
-    input:str=None, # of a CSV file: columns to predict from, with commas; of an npz file: the array
+    data:str='auto', # auto, digits, mnist, cifar10, cifar100, imagenette; class folders; images/ and masks/; CSV, npz
+    target:str=None, # of a CSV file: the column to predict, or several with commas; of an npz file: the array, y
+    input:str=None, # of a CSV file: columns to predict from, with commas; of an npz file: the array, x
     task:str=None, # category, multi (labels), regression or segmentation; by the target by default
     recipe:str='standard', # standard, or long (mnist): more latents, more epochs, about an hour on two cores
     epochs:int=None, # passes over the training set; by default the recipe's, as for all that follow down to --bs
@@ -161,7 +161,7 @@ def perceivers_train(
     shift:int=None, # pixels by which training images are moved at random
     affine:float=None, # how much training images are turned, stretched, sheared and moved at random, such as 0.15
     lr:float=None, # highest learning rate
-    bs:int=None, # images in a batch
+    bs:int=None, # samples in a batch
     from_:str=None, # folder of a run, or a named model, to start from, with a new head and lower rates
     class_weights:bool=False, # weigh classes of different sizes so that all count the same
     seed:int=0, # of weights, order and augmentation
