@@ -433,7 +433,7 @@ recipes |= {'sounds': dict(standard={**_other, 'rate':8000, 'patch':32}),
             'texts': dict(standard={**_other, 'max_len':512}),
             'points': dict(standard=_other), 'series': dict(standard=_other),
             'table': dict(standard={**_other, 'epochs':40}),
-            'masks': dict(standard={k:v for k,v in _folder.items() if k not in ('shift','smooth')})}
+            'masks': dict(standard={k:v for k,v in _folder.items() if k not in ('shift','affine','smooth')})}
 
 # %% ../nbs/26_runs.ipynb #99d9e5b9
 def _cut(y, data):
@@ -1313,7 +1313,7 @@ class _Say:
 def _augmentation(r):
     "The augmentation in words"
     moved = f"shifted by up to {_counted(r['shift'], 'pixel')}" if r.get('shift') else 'not shifted'
-    turned = f", turned and stretched by up to {100*r['affine']:.0f} %" if r['affine'] else ''
+    turned = f", turned and stretched by up to {100*r['affine']:.0f} %" if r.get('affine') else ''
     return f"images {'mirrored at random' if r['flip'] else 'not mirrored'}, {moved}{turned}"
 
 _one_of = dict(images=('image',), sounds=('sound',), texts=('text',), points=('cloud of points','clouds of points'),
