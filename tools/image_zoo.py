@@ -10,7 +10,7 @@ made from its settings in JSON must give the same tensor, bit for bit; and it mu
 level of 255 for files without loss, on average to 8 for JPEG and WebP with loss. With `--command`, a run is trained on
 each 20th file, and `perceivers-predict` goes over all of them and some that are damaged: each must be the tensor that
 the training loader makes of it, and be predicted, or be named as one that cannot be read. Prints the counts, and the
-files that are wrong; the exit status is 1 if there are any."""
+files that are wrong; `--save` writes the counts to nbs/results/image_zoo.json. The exit status is 1 if any are wrong."""
 import contextlib, csv, io, json, shutil, sys, tempfile, warnings
 from collections import Counter
 from pathlib import Path
@@ -19,6 +19,7 @@ from PIL import Image
 from fastcore.script import call_parse
 warnings.filterwarnings('ignore', '.*torch.jit.script')
 from perceivers.images import folder_dls, from_settings, preparation_settings
+from results import about, store
 
 # What a camera does to the pixels that a note of 2 to 8 turns back (Pillow's names)
 T = Image.Transpose
@@ -105,7 +106,7 @@ def damaged(folder, zoo):
     Image.fromarray(np.full((9,9), 70_000, np.int32)).save(folder/'32bit.tif')
 
 def by_command(d):
-    "Trains on each 20th file, predicts all; gives how many are wrong"
+    "Trains on each 20th file, predicts all: how many are wrong, and the counts"
     from perceivers.commands import perceivers_command
     from perceivers.runs import load_run
     def called(*args):
@@ -144,17 +145,22 @@ def by_command(d):
         if row and row['error'] and not is_bad: print('   cannot be read:', f.name, row['error'])
     print(f"trained on {len(few)+len(dls.valid.items)} files, predicted {len(rows)} with exit code {code}: {dict(counts)}")
     print(f"{len(few)} of them compared with the training loader's own batches")
-    return sum(n for k,n in counts.items() if k.startswith('WRONG')) + (code!=2)
+    wrong = sum(n for k,n in counts.items() if k.startswith('WRONG')) + (code!=2)
+    return wrong,dict(trained=len(few)+len(dls.valid.items), predicted=len(rows), exit_code=code, counts=dict(counts))
 
 @call_parse
 def main(
     every:int=1, # only each so-many-th file
     command:bool=False, # by the commands: train on a few, predict all
     resize:str='crop', # the rule by which pictures are brought to one size
+    save:bool=False, # keep the counts in nbs/results/image_zoo.json
 ):
     "Reads one picture from every form of image file in every way, and compares"
     with tempfile.TemporaryDirectory() as d:
-        if command: sys.exit(by_command(Path(d)) > 0)
+        if command:
+            bad,found = by_command(Path(d))
+            if save: store('image_zoo', {'command':{**found, **about('fastai','pillow')}})
+            sys.exit(bad > 0)
         zoo = written(Path(d))
         for i,f in enumerate(list(zoo)):
             if i%every: f.unlink(); del zoo[f]
@@ -185,4 +191,6 @@ def main(
             for (mode,ending),n in kinds.items(): print(f'{mode:8} {ending:14} {good[mode,ending]:4} of {n:4} are the picture')
             wrong['not the picture'] = len(zoo)-good.total()
         print(f"{len(zoo)} files: {wrong['differ']} differences, {wrong['not the picture']} not the picture")
+        found = dict(files=len(zoo), resize=resize, differences=wrong['differ'], not_the_picture=wrong['not the picture'])
+        if save: store('image_zoo', {f'loaders, {resize}':{**found, **about('fastai','pillow')}})
     sys.exit(wrong.total()>0)

@@ -5,9 +5,8 @@
     python tools/one_line.py --small               # a few batches of each: does every task still start?
 
 Settings and epochs were chosen on validation sets. Figures are written to nbs/results/one_line.json, a line for each task."""
-import argparse, json, os, platform, subprocess, sys, time
+import argparse, json, sys, time
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +21,8 @@ from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from perceivers.all import *
+from results import about, store
 
-out_file = Path(__file__).resolve().parents[1]/'nbs/results/one_line.json'
 logistic = partial(make_pipeline, StandardScaler())
 
 
@@ -260,9 +259,7 @@ def main():
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--small', action='store_true', help='three batches of each task, and nothing is written')
     args = parser.parse_args()
-    commit = subprocess.run(['git','rev-parse','--short','HEAD'], capture_output=True, text=True, cwd=out_file.parents[2]).stdout.strip()
-    about = dict(command='python tools/one_line.py '+' '.join(sys.argv[1:]), commit=commit, machine=f'{platform.machine()}, {os.cpu_count()} cores',
-                 threads=torch.get_num_threads(), torch=version('torch'), fastai=version('fastai'))
+    here = {**about('fastai'), 'threads':torch.get_num_threads()}
     failed = 0
     for name in args.task or tasks:
         try: res = run(name, args.test, args.seed, args.small)
@@ -275,12 +272,7 @@ def main():
             print(f'{name}: FAILED, {type(e).__name__}: {e}')
             continue
         if args.small: continue
-        old = json.loads(out_file.read_text(encoding='utf-8')) if out_file.is_file() else {}
-        old[name] = {**res, **about}
-        out_file.parent.mkdir(exist_ok=True)
-        new = out_file.with_suffix('.new')
-        new.write_text(json.dumps(old, indent=1, ensure_ascii=False)+'\n', encoding='utf-8')
-        os.replace(new, out_file)
+        store('one_line', {name:{**res, **here}})
     sys.exit(failed > 0)
 
 

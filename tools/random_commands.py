@@ -5,8 +5,8 @@
 A call must end with code 0 and its usual last line, or with code 2 and one line of words; never with a traceback, nor
 with an error that nobody foresaw. Most calls are made in one process; one in eight is a process of its own, some of
 them with a limit on the size of files (a full disk), and all of them, on Linux, without the superuser's right to read
-and write everything; a third of those meet folders and files that are locked. Prints what went wrong, and counts; ends
-with 1 if anything did.
+and write everything; a third of those meet folders and files that are locked. Prints what went wrong, and counts, which
+`--save` writes to nbs/results/random_commands.json; ends with 1 if anything did.
 """
 import argparse, contextlib, ctypes, io, json, os, random, resource, subprocess, sys, tempfile, time
 from collections import Counter
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from perceivers.commands import perceivers_command
+from results import about, store
 
 small = '--n-latents 4 --d-latent 8 --n-blocks 1 --n-layers 1 --n-bands 2 --bs 16 --epochs 1'.split()
 odd = ['', '0', '-1', 'x', '99999999999999999999', '1e400', 'nan', '1.5', ' ', '../..', 'ünïcödé', '--', '\n', '0x10', 'None', '\U0001f600']
@@ -158,6 +159,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--n', type=int, default=40, help='calls')
     p.add_argument('--seed', type=int, default=0)
+    p.add_argument('--save', action='store_true', help='keep the counts in nbs/results/random_commands.json')
     args = p.parse_args()
     rng,ends,bad,start = random.Random(args.seed),Counter(),[],time.time()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as d:
@@ -179,7 +181,9 @@ def main():
                     bad.append(argv)
                     print(f"{i} {'process ' if own else ''}{argv}\n   {why}: {(err or out)[-600:]}", flush=True)
             for o in ('locked','closed'): os.chmod(f'{d}/{o}', 0o755)
-    print(json.dumps(dict(command=' '.join(['python', *sys.argv]), calls=args.n, seed=args.seed, seconds=round(time.time()-start), ordinary_rights=ordinary, ends=dict(ends))))
+    found = dict(calls=args.n, seed=args.seed, ends=dict(ends), ordinary_rights=ordinary, seconds=round(time.time()-start))
+    print(json.dumps(found))
+    if args.save: store('random_commands', {f'seed {args.seed}':{**found, **about('fastai')}})
     sys.exit(bool(bad))
 
 if __name__=='__main__': main()

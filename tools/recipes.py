@@ -6,11 +6,10 @@
 
 A run's folder says everything: `RUNS/DATA-SEED/run.json` holds settings, versions, threads, minutes and accuracies.
 Results are written to nbs/results/recipes.json, data by data."""
-import argparse, json, os, platform, subprocess, sys, tempfile
+import argparse, json, subprocess, sys, tempfile
 from pathlib import Path
 from statistics import mean
-
-out_file = Path(__file__).resolve().parents[1]/'nbs/results/recipes.json'
+from results import about, store
 
 
 def train(data, seed, out, *options):
@@ -45,13 +44,10 @@ def main():
         with tempfile.TemporaryDirectory() as d: return train(args.data, 0, Path(d)/'run', '--epochs', '1', '--no-test')
     folders = [args.runs/f'{args.data}-{seed}' for seed in range(args.seeds)]
     for seed,o in enumerate(folders): train(args.data, seed, o)
-    commit = subprocess.run(['git','rev-parse','--short','HEAD'], capture_output=True, text=True, cwd=out_file.parents[2]).stdout.strip()
-    found = json.loads(out_file.read_text(encoding='utf-8')) if out_file.is_file() else {}
-    found[args.data] = {**collect(args.data, folders), 'machine':f'{platform.machine()}, {os.cpu_count()} cores', 'collected_at':commit}
-    print(json.dumps({k:v for k,v in found[args.data].items() if k not in ('recipe','versions')}))
-    new = out_file.with_suffix('.new')
-    new.write_text(json.dumps(found, indent=1)+'\n', encoding='utf-8')
-    os.replace(new, out_file)
+    here = about()
+    found = {**collect(args.data, folders), 'machine':here['machine'], 'collected_at':here['commit']}
+    print(json.dumps({k:v for k,v in found.items() if k not in ('recipe','versions')}))
+    store('recipes', {args.data:found})
 
 
 if __name__=='__main__': main()

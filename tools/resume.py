@@ -6,7 +6,7 @@
 A run that nothing interrupts gives the weights to compare with. Then `n` runs of the same settings, each in a process
 of its own, are killed after a random share of the time that such a run takes, some of them twice. Every file under its
 final name must be whole then. A killed run is resumed and must end with the same weights. Prints where the runs were
-killed, and counts; ends with 1 if any run differs.
+killed, and counts, which `--save` writes to nbs/results/resume.json; ends with 1 if any run differs.
 """
 import argparse, contextlib, functools, io, json, multiprocessing, os, random, signal, sys, tempfile, time
 from collections import Counter
@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 from perceivers import images, runs
+from results import about, store
 
 def quiet(f, *args, **kwargs):
     "Calls a function and keeps what it prints"
@@ -71,6 +72,7 @@ def main():
     p.add_argument('--epochs', type=int, default=4)
     p.add_argument('--samples', type=int, help="of mnist: how many of its 60,000 images are used")
     p.add_argument('--seed', type=int, default=0, help='of the moments')
+    p.add_argument('--save', action='store_true', help='keep the counts in nbs/results/resume.json')
     args = p.parse_args()
     if args.samples and args.data!='mnist': p.error('--samples goes with --data mnist')
     if args.samples: use_few(args.samples)
@@ -91,8 +93,9 @@ def main():
             places.update(found)
             equal += same
             print(f"run {i}: killed {' and '.join(found)}: {'the same weights' if same else 'OTHER WEIGHTS'}", flush=True)
-    print(json.dumps(dict(command=' '.join(['python', *sys.argv]), seed=args.seed, killed=dict(places), kills=sum(places.values()),
-                          runs=args.n, equal=equal, samples=args.samples, torch=torch.__version__, threads=1)))
+    found = dict(runs=args.n, equal=equal, kills=sum(places.values()), killed=dict(places), samples=args.samples, seed=args.seed)
+    print(json.dumps(found))
+    if args.save: store('resume', {args.data:{**found, **about('fastai')}})
     sys.exit(equal!=args.n)
 
 if __name__=='__main__': main()

@@ -6,17 +6,15 @@
 Scikit-learn's digits, no augmentation, no dropout, 640 samples, 64 at a step. With SGD all weights should agree to 1e-5.
 Adam divides by the size of gradients: where a gradient is nothing but rounding (a bias of keys: softmax ignores what is
 added to all scores of a query), its step is not determined; the other weights should agree, and the logits."""
-import argparse, json, os, platform, subprocess, sys, tempfile
+import argparse, json, os, subprocess, sys, tempfile
 from functools import partial
-from importlib.metadata import version
-from pathlib import Path
 
 import torch
 from fastai.vision.all import Adam, SGD, rank_distrib
 from safetensors.torch import load_file, save_file
 from perceivers.all import *
+from results import about, store
 
-out_file = Path(__file__).resolve().parents[1]/'nbs/results/two_processes.json'
 n_samples,global_batch = 640,64
 optimizers = dict(SGD=(partial(SGD, mom=0.9), 0.1), Adam=(Adam, 4e-3))
 
@@ -67,13 +65,10 @@ def main():
     if args.worker:
         optimizer,processes,steps,out = args.worker
         return train(optimizer, int(processes), int(steps), out)
-    commit = subprocess.run(['git','rev-parse','--short','HEAD'], capture_output=True, text=True, cwd=out_file.parents[2]).stdout.strip()
+    here = {**about('fastai', 'accelerate'), 'threads':'one a process'}
     results = [compare(o, args.steps) for o in optimizers]
     for r in results: print(json.dumps(r), flush=True)
-    if args.steps==50:
-        about = dict(command='python tools/two_processes.py', commit=commit, machine=f'{platform.machine()}, {os.cpu_count()} cores, one thread a process',
-                     torch=version('torch'), fastai=version('fastai'), accelerate=version('accelerate'))
-        out_file.write_text(json.dumps(dict(results=results, **about), indent=1)+'\n', encoding='utf-8')
+    if args.steps==50: store('two_processes', dict(results=results, **here))
     sys.exit(any(r['weights'] > 1e-5 or r['logits'] > 1e-5 for r in results))
 
 
