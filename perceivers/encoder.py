@@ -14,6 +14,7 @@ from .position import MAX_COUNT, MAX_WIDTH, Tokens, check_bool, check_float, che
 from .position import check_real
 from .attention import check_heads
 from .blocks import MAX_LAYERS, CrossAttentionBlock, LatentTransformer
+from .fast_attention import Contexts
 
 # %% ../nbs/04_encoder.ipynb #c1794e62
 def sharing_order(
@@ -103,13 +104,16 @@ class PerceiverEncoder(nn.Module):
         check_float(tokens.content, 'tokens')
         if tokens.content.ndim != 3:
             raise ValueError(f"tokens are {tuple(tokens.content.shape)}, must be (B, M, {self.d_in})")
-        x,z = tokens.array().to(self.latents.dtype),self.latents[None]
-        if x.shape[-1] != self.d_in:
-            raise ValueError(f"tokens have {x.shape[-1]} channels, d_in={self.d_in}: they must be as many")
+        d = tokens.content.shape[-1] + (tokens.axes[0].shape[-1] if len(tokens.grid) and tokens.axes else 0)
+        if d != self.d_in: raise ValueError(f"tokens have {d} channels, d_in={self.d_in}: they must be as many")
+        contexts,z = Contexts(tokens, self.latents.dtype),self.latents[None]
         again = self.grad_checkpointing and torch.is_grad_enabled()
         for cross,block in self.steps():
-            if cross is not None and again: z = checkpoint(cross, z, x, tokens.mask, use_reentrant=False)
-            elif cross is not None: z = cross(z, x, tokens.mask)
+            if cross is not None:
+                ours = isinstance(cross, CrossAttentionBlock)
+                x = cross.context_of(contexts, self.n_latents) if ours else contexts.array()
+                if again: z = checkpoint(cross, z, x, tokens.mask, use_reentrant=False)
+                else: z = cross(z, x, tokens.mask)
             z = block(z)
         return z
 
