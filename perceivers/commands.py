@@ -156,7 +156,7 @@ def perceivers_train(
     n_bands:int=None, # Fourier bands on each axis
     patch:int=None, # pixels of a token on each axis
     dropout:float=None, # chance that an attention weight or an activation is dropped while training
-    image_size:int=None, # pixels that images of a folder are scaled and cropped to, on each side
+    image_size:int=None, # pixels of an image on each side; 64 for image files and imagenette, arrays keep theirs
     flip:bool=None, # mirror training images at random, left to right: wrong for arrows and letters
     shift:int=None, # pixels by which training images are moved at random
     affine:float=None, # how much training images are turned, stretched, sheared and moved at random, such as 0.15

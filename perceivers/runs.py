@@ -32,8 +32,8 @@ from fastai.vision.all import CrossEntropyLossFlat, L, LabelSmoothingCrossEntrop
 from fastai.vision.all import set_seed
 import fastai, PIL.Image
 import perceivers.interpret # gives Learner.show_attention # chkstyle: ignore
-from .learner import AverageWeights, element_patches, infer_output, perceiver_learner, pixel_accuracy
-from .learner import several_processes, with_mask
+from .learner import AverageWeights, describe, element_patches, infer_output, loss_name, perceiver_learner
+from .learner import pixel_accuracy, several_processes, with_mask
 from .perceiver import Perceiver
 
 # %% ../nbs/27_runs.ipynb #84363bad
@@ -726,6 +726,38 @@ def _first_line(settings, dls, out):
     return (f"{settings['data']}: {n}, {what}; {how}{counted(r['epochs'], 'epoch')} "
             f"on {settings['device']}, {counted(torch.get_num_threads(), 'thread')}; into {out}")
 
+def _model_line(learn):
+    "The model, its loss and its metrics; a scale is named where all its sizes are the model's"
+    model = plain_model(learn.model)
+    encoder,size = getattr(model, 'encoder', None),f'{model.num_params():,} parameters'
+    said = f"; loss {loss_name(learn.loss_func)}, metric {', '.join(o.name for o in learn.metrics)}"
+    if encoder is None: return f'{type(model).__name__} ({size}){said}'
+    scale = [k for k,o in scales.items() if all(getattr(encoder, n, None)==v for n,v in o.items())]
+    sizes = f'{counted(encoder.n_latents, "latent")} of {encoder.d_latent}'
+    if not scale: sizes += f', {counted(encoder.n_blocks, "block")} of {counted(encoder.n_layers, "layer")}'
+    output = describe(model.output) if hasattr(model, 'output') else counted(_n_out(learn.dls), 'output')
+    return f"{describe(model.input)} -> {' '.join([*scale, 'Perceiver'])} ({sizes}, {size}) -> {output}{said}"
+
+_files_of = dict(images='an image or a folder of images', sounds='a sound file or a folder of them',
+                 texts='a text file or a folder of them', points='a file of points or a folder of them')
+
+def _prediction_line(settings, dls, out):
+    "How to predict with a run, and what it takes"
+    kind,source,arrays = settings['kind'],settings.get('source'),settings['data'].lower().endswith('.npz')
+    if kind=='table':
+        encoder = make_reader(reader_settings(dls)[0]).encoder
+        names = encoder.numbers+encoder.categories
+        takes = (f"an .npz file whose array {source} has {counted(len(names), 'value')} a row" if arrays else
+                 f"a CSV or Parquet file with the column{'s'*(len(names) > 1)} {', '.join(names)[:300]}")
+    elif kind=='series':
+        n = len(reader_settings(dls)[0]['mean'])
+        takes = f"an .npz file whose array {source} has {counted(n, 'channel')}, or a .npy or .csv file of one series"
+    else: takes = _files_of[kind]
+    if source and kind in _files_of:
+        takes += f', or an .npz file with the array {source}' if arrays else f', or a CSV file with the column {source}'
+    masks = '; --out FOLDER writes the masks' if settings['task']=='segmentation' else ''
+    return f"to predict: perceivers-predict {out} FILE, where FILE is {takes}{masks}"
+
 # %% ../nbs/27_runs.ipynb #dfcabc00
 _precisions = 'auto','float32','bf16','fp16'
 
@@ -754,9 +786,9 @@ def _fit(settings, dls, out, model, resume, classes=()):
     "Trains, evaluates and saves; `state.safetensors` goes last"
     say,r,start = _Say(out),settings['recipe'],time.time()
     weights = class_weights(dls).to(dls.device) if settings['class_weights'] else None
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    with contextlib.redirect_stdout(io.StringIO()): # a line about the model that is the same for all data follows
         learn = recipe_learner(r, dls, settings['seed'], model, weights, **_learner_options(settings))
-    for line in said.getvalue().splitlines(): say(line)
+    if not resume: say(_model_line(learn))
     state = SaveState(out/'state.safetensors', settings['save_every'], resume, classes)
     cbs = [WriteMetrics(out/'metrics.csv', say, resume), *_loggers(settings['log'], out)]
     try:
@@ -789,7 +821,7 @@ def _finish(learn, settings, out, say, minutes, classes):
     save_run(learn, out, done, settings['task'], classes, say)
     (out/'state.safetensors').unlink(missing_ok=True)
     say(f"{done['parameters']:,} parameters, {minutes:.1f} minutes, {out/'model.safetensors'}")
-    say(f"to predict: perceivers-predict {out} FILE")
+    say(_prediction_line(settings, learn.dls, out))
     say(f"validation {name.replace('_', ' ')} {valid:.4f}")
     if not settings['no_test']: _read_test(learn, out, say)
 
@@ -823,6 +855,7 @@ def _fit_together(settings, dls, out, model, classes):
     weights = class_weights(dls).to(dls.device) if settings['class_weights'] else None
     with contextlib.redirect_stdout(io.StringIO()):
         learn = recipe_learner(r, dls, settings['seed'], model, weights, **_learner_options(settings))
+    if say: say(_model_line(learn))
     if say: say(f"{settings['processes']} processes with {r['bs']} samples a batch each; the run cannot be resumed")
     cbs = [WriteMetrics(out/'metrics.csv', say)] if out else []
     with learn.no_bar(), learn.no_logging(), several_processes(learn):
@@ -889,7 +922,8 @@ def start_run(
         fingerprint=data_fingerprint(dls), versions=_versions(), status='training')
     settings['processes'] = int(os.environ.get('WORLD_SIZE', 1))
     if int(os.environ.get('RANK', 0)) > 0: return _fit_together(settings, dls, None, model, classes)
-    out = take_folder(out, overwrite) if out else new_run_folder(f'runs/{Path(name).name}-{recipe_name}')
+    stem = Path(where).stem if Path(where).is_file() else Path(where).name
+    out = take_folder(out, overwrite) if out else new_run_folder(f'runs/{stem}-{recipe_name}')
     with _locked(out):
         write_settings(out, settings)
         _Say(out)(_first_line({**settings, 'data':name}, dls, out))
