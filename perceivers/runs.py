@@ -30,7 +30,7 @@ from .images import from_settings, preparation_settings
 from .inputs import ImageInput
 from fastai.vision.all import BCEWithLogitsLossFlat, Callback, CancelEpochException, ClassificationInterpretation
 from fastai.vision.all import CrossEntropyLossFlat, JaccardCoeffMulti, L, LabelSmoothingCrossEntropyFlat, accuracy
-from fastai.vision.all import accuracy_multi, set_seed
+from fastai.vision.all import accuracy_multi, num_distrib, rank_distrib, set_seed
 import fastai, PIL.Image
 import perceivers.interpret # gives Learner.show_attention # chkstyle: ignore
 from .learner import AverageWeights, describe, element_patches, infer_output, loss_name, perceiver_learner
@@ -269,6 +269,11 @@ def _python_state(rng):
     version,ints,gauss = rng.getstate()
     return torch.tensor(ints),[version, gauss]
 
+def _order_of(loader):
+    "The generator of a loader's order; it lies further in where samples are dealt out to several processes"
+    while 'dl' in getattr(loader, '__dict__', {}): loader = loader.dl
+    return getattr(loader, 'rng', None)
+
 def all_random_states(
     loader=None, # fastai loader whose `rng` draws the order of the samples
 )->tuple[dict, dict]: # tensors by name; and the rest, ready for JSON
@@ -276,11 +281,19 @@ def all_random_states(
     kind,keys,pos,has_gauss,gauss = np.random.get_state()
     tensors = {'torch':torch.get_rng_state(), 'numpy':torch.from_numpy(keys.astype(np.int64))}
     rest = {'numpy':[kind, int(pos), int(has_gauss), float(gauss)]}
-    for k,rng in (('python',random), ('loader',getattr(loader, 'rng', None))):
+    for k,rng in (('python',random), ('loader',_order_of(loader))):
         if rng is not None: tensors[k],rest[k] = _python_state(rng)
     if torch.cuda.is_available():
         for i,o in enumerate(torch.cuda.get_rng_state_all()): tensors[f'cuda{i}'] = o
     return tensors,rest
+
+def _states_of_all(loader):
+    "`all_random_states` of each process, in their order"
+    mine = all_random_states(loader)
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()): return [mine]
+    found = [None]*num_distrib()
+    torch.distributed.all_gather_object(found, mine)
+    return found
 
 def set_all_random_states(
     states:tuple[dict, dict], # from `all_random_states`
@@ -290,7 +303,7 @@ def set_all_random_states(
     tensors,rest = states
     kind,*pos = rest['numpy']
     np.random.set_state((kind, tensors['numpy'].numpy().astype(np.uint32), *pos))
-    for k,rng in (('python',random), ('loader',getattr(loader, 'rng', None))):
+    for k,rng in (('python',random), ('loader',_order_of(loader))):
         if rng is not None and k in rest: rng.setstate((rest[k][0], tuple(tensors[k].tolist()), rest[k][1]))
     torch.set_rng_state(tensors['torch'])
     cuda = [o for k,o in sorted(tensors.items()) if k.startswith('cuda')]
@@ -380,6 +393,7 @@ def save_state(
     seen:int=0, # batches of the next epoch that are done
     start:tuple|None=None, # `all_random_states` at the start of that epoch; None: as they are now
     classes:tuple[type, ...]=(), # classes of your own that are part of the model
+    others:list|tuple=(), # `all_random_states` of the processes 1, 2, … that train with this one
 )->None:
     "Writes all that decides the next steps of a training; raises ValueError for weights that are NaN or infinite"
     model,rec,opt = plain_model(learn.model),learn.recorder,learn.opt.state_dict()
@@ -396,7 +410,8 @@ def save_state(
     for k,o in _keepers(learn).items():
         mine,rest['keep'][k] = _split_values(f'keep.{k}.', o.state_dict())
         tensors |= mine
-    for k,(mine,other) in dict(start=start or now, now=now).items():
+    states = dict(start=start or now, now=now) | {f'process{i}':o for i,o in enumerate(others, 1)}
+    for k,(mine,other) in states.items():
         tensors |= {f'random.{k}.{n}':t.clone() for n,t in mine.items()}
         rest['random'][k] = other
     rows = [[math.nan if v is None else float(v) for v in o] for o in rec.values]
@@ -413,7 +428,7 @@ def _under(tensors, prefix):
 def load_state(
     learn, # a fastai `Learner` within `fit`, its optimizer made
     path:Path, # the file that `save_state` wrote
-)->dict: # what it says besides: epoch, seen, …, and the random states `start` and `now`
+)->dict: # what it says besides: epoch, seen, …, and the random states `start`, `now`, and `process1`, …
     "Puts a saved state into a learner; raises ValueError if it is another model's or another training's"
     tensors,rest = read_tensors(path)
     model,opt = plain_model(learn.model),learn.opt
@@ -429,7 +444,7 @@ def load_state(
     for k,o in _keepers(learn).items():
         if k in rest['keep']: o.load_state_dict({**rest['keep'][k], **_under(tensors, f'keep.{k}.')})
     _restore_recorder(learn, tensors, rest)
-    return {**rest, **{k:(_under(tensors, f'random.{k}.'), rest['random'][k]) for k in ('start','now')}}
+    return {**rest, **{k:(_under(tensors, f'random.{k}.'), o) for k,o in rest['random'].items()}}
 
 def _restore_recorder(learn, tensors, rest):
     rec = learn.recorder
@@ -479,7 +494,7 @@ class SaveState(Callback):
             self.seen = state['seen']
             self.learn.train_iter = state['train_iter']
             if self.seen: self.learn.pct_train = state['pct_train']
-            set_all_random_states(state['start'], self.learn.dl)
+            set_all_random_states(state[f'process{rank_distrib()}' if rank_distrib() else 'start'], self.learn.dl)
         self.start = all_random_states(self.learn.dl)
         if self.seen: self.learn.dl = _Rest(self.learn.dl, self.seen, state['now'])
 
@@ -498,7 +513,9 @@ class SaveState(Callback):
         if self.stop: raise Stopped(f"after {self.epoch+1} of {self.n_epoch} epochs")
 
     def _save(self, epoch, seen=0):
-        try: save_state(self.learn, self.path, epoch, seen, self.start, self.classes)
+        states = _states_of_all(self.learn.dls.train)
+        if rank_distrib(): return # the first process writes
+        try: save_state(self.learn, self.path, epoch, seen, self.start, self.classes, states[1:])
         except OSError as e: # fastai keeps the first argument of an error alone, which here is a code
             raise OSError(f"{self.path} cannot be written: {e.strerror or e}; the last state is kept") from None
 
@@ -863,22 +880,29 @@ def error_sentence(
     if lines[0].startswith('Caught ') and 'worker process' in lines[0]: return re.sub(r'^[\w.]+: ', '', lines[-1])
     return lines[0]
 
-def _fit_together(settings, dls, out, model, classes):
-    "The same in several processes, that `torchrun` has started; the first one, which has `out`, writes"
-    r,start,say = settings['recipe'],time.time(),_Say(out) if out else None
+def _fit_together(settings, dls, out, model, resume, classes):
+    "The same in several processes, that `torchrun` has started; the first one writes"
+    r,start,is_first = settings['recipe'],time.time(),rank_distrib()==0
+    say = _Say(out) if is_first else None
     weights = class_weights(dls).to(dls.device) if settings['class_weights'] else None
     with contextlib.redirect_stdout(io.StringIO()):
         learn = recipe_learner(r, dls, settings['seed'], model, weights, **_learner_options(settings))
-    if say: say(_model_line(learn))
-    if say: say(f"{settings['processes']} processes with {r['bs']} samples a batch each; the run cannot be resumed")
-    cbs = [WriteMetrics(out/'metrics.csv', say)] if out else []
-    with learn.no_bar(), learn.no_logging(), several_processes(learn):
-        learn.fit_one_cycle(r['epochs'], _rates(settings), pct_start=r['pct_start'], cbs=cbs)
-    # from here on each process is alone: what fastai gathers of the others would wait for them
-    if torch.distributed.is_initialized(): torch.distributed.destroy_process_group()
-    for k in ('WORLD_SIZE','RANK'): os.environ.pop(k, None)
-    if out: _finish(learn, settings, out, say, (time.time()-start)/60, classes)
+    if is_first and not resume:
+        say(_model_line(learn))
+        say(f"{settings['processes']} processes with {r['bs']} samples a batch each")
+    state = SaveState(out/'state.safetensors', None, resume, classes)
+    cbs = [WriteMetrics(out/'metrics.csv', say, resume), *_loggers(settings['log'], out)] if is_first else []
+    with several_processes(learn): fit_recipe(learn, r, state, cbs, _rates(settings))
+    _go_alone()
+    minutes = settings.get('minutes', 0) + (time.time()-start)/60
+    if is_first: _finish(learn, settings, out, say, minutes, classes)
     return learn
+
+def _go_alone():
+    "From here on each process is alone: what fastai gathers of the others would wait for them"
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    for k in ('WORLD_SIZE','RANK'): os.environ.pop(k, None)
 
 def _unsigned(settings): return {k:v for k,v in settings.items() if k!='sha256'}
 
@@ -919,6 +943,9 @@ def start_run(
     _check_device(device)
     if precision not in _precisions: raise ValueError(f"precision={precision}: must be one of {', '.join(_precisions)}")
     _check_log(log)
+    n = max(1, num_distrib())
+    if n > 1 and save_every:
+        raise ValueError(f"save_every={save_every}: {n} processes write the state at the end of each epoch only")
     if from_run and given.get('lr') is None: given['lr'] = 1e-3 # a trained model wants smaller steps
     name,r,dls = load_data(data, workers=workers, name=recipe_name, bad=bad, **given)
     if device: dls.to(torch.device(device))
@@ -934,15 +961,15 @@ def start_run(
         precision=precision,
         compile=compile, log=log, from_run=from_run and str(from_run), preparation={}, vocab=vocab_of(dls),
         fingerprint=data_fingerprint(dls), versions=_versions(), status='training')
-    settings['processes'] = int(os.environ.get('WORLD_SIZE', 1))
-    if int(os.environ.get('RANK', 0)) > 0: return _fit_together(settings, dls, None, model, classes)
+    settings['processes'] = n
+    if rank_distrib() > 0: return _fit_together(settings, dls, Path(), model, False, classes) # it writes nothing
     stem = Path(where).stem if Path(where).is_file() else Path(where).name
     out = take_folder(out, overwrite) if out else new_run_folder(f'runs/{stem}-{recipe_name}')
     with _locked(out):
         write_settings(out, settings)
         _Say(out)(_first_line({**settings, 'data':name}, dls, out))
-        if settings['processes'] > 1: return _fit_together(settings, dls, out, model, classes)
-        return _fit(settings, dls, out, model, False, classes)
+        fit = _fit_together if n > 1 else _fit
+        return fit(settings, dls, out, model, False, classes)
 
 def _same_columns(run, old, dls):
     "Raises ValueError where a table has other columns, or other words in them, than the one of a run"
@@ -990,13 +1017,20 @@ def resume_run(
     state = run/'state.safetensors'
     is_trained = not state.is_file() and settings['status']=='finished'
     if is_trained and settings.get('test')!='not read': raise ValueError(f"{run} is finished: nothing is left to do")
+    n,was,is_first = max(1, num_distrib()),settings.get('processes', 1),rank_distrib()==0
+    if n!=was and not is_trained:
+        how = f'torchrun --nproc_per_node {was} -m perceivers train' if was > 1 else 'perceivers-train'
+        raise ValueError(f"{run} was trained by {counted(was, 'process', 'processes')}, and now there "
+                         f"{'is' if n==1 else 'are'} {n}: {how} --resume {run} goes on")
+    if is_trained and not is_first: return None
+    if is_trained: _go_alone()
     if no_test: settings['no_test'] = True
     if is_trained and no_test:
         settings.pop('test_error', None)
         write_settings(run, {**settings, 'test':'left out'})
         return _Say(run)(f"{run}: its test set is left out")
-    with _locked(run):
-        for o in run.glob('.*'): # what a kill has left of unfinished files
+    with _locked(run) if is_first else contextlib.nullcontext():
+        for o in run.glob('.*') if is_first else (): # what a kill has left of unfinished files
             if o.name.startswith('.writing'): shutil.rmtree(o, ignore_errors=True)
             elif o.name.startswith(('.state.safetensors.','.model.')): o.unlink(missing_ok=True)
         torch.set_num_threads(settings['threads'])
@@ -1024,6 +1058,7 @@ def resume_run(
         else: # killed before the first state was written
             model = _model_from(settings['from_run'], dls, classes) if settings['from_run'] else None
             where = 'from the start'
-        _Say(run)(f"{run} goes on {where}: {counted(r['epochs'], 'epoch')} of {name} on {dls.device}, "
-                  f"{counted(torch.get_num_threads(), 'thread')}")
-        return _fit(settings, dls, run, model, state.is_file(), classes)
+        said = f"{counted(r['epochs'], 'epoch')} of {name} on {dls.device}"
+        if is_first: _Say(run)(f"{run} goes on {where}: {said}, {counted(torch.get_num_threads(), 'thread')}")
+        fit = _fit_together if n > 1 else _fit
+        return fit(settings, dls, run, model, state.is_file(), classes)
