@@ -14,6 +14,7 @@ from fastai.vision.all import *
 from .models import *
 from .learner import *
 from .interpret import *
+from .files import *
 from .runs import *
 from .commands import *
 from .reading import *

@@ -18,7 +18,7 @@ matplotlib.use('agg')
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from perceivers import images, runs
+from perceivers import files, images, runs
 from results import about, store
 
 def quiet(f, *args, **kwargs):
@@ -41,7 +41,7 @@ def use_few(n):
     "MNIST's first samples alone, a tenth of them to check"
     whole = images._mnist_part
     images._mnist_part = lambda *args: tuple(o[:n] for o in whole(*args))
-    runs._makers['mnist'] = functools.partial(images.mnist_dls, n_valid=n//10)
+    files.named_data['mnist'] = functools.partial(images.mnist_dls, n_valid=n//10)
 
 def killed(f, seconds):
     "Runs a function in another process and kills it after so many seconds"
