@@ -132,7 +132,7 @@ MAX_NARROW_SCORES = 2**24
 def plain_is_faster(
     q:Tensor, # (B, H, N, d)
     k:Tensor, # (B, H, M, d)
-)->bool: # on a CPU, while the scores are not too many: in bfloat16, or for a gradient of few heads; and under torch.func
+)->bool: # on a CPU, for not too many scores: in bfloat16, or for a gradient of few heads; and under torch.func
     "Whether plain products are to be taken, and not SDPA"
     if graph_mode(): return not torch.compiler.is_compiling() and not torch.jit.is_tracing()
     if q.device.type != 'cpu': return False

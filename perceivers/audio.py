@@ -130,5 +130,5 @@ class SoundStem(nn.Module):
         check_float(x, 'x')
         if x.ndim != 3 or x.shape[1] != 1 or not x.shape[2]:
             raise ValueError(f"x is {tuple(x.shape)}: must be sounds (B, 1, samples)")
-        a,b = self.filters(x).square().chunk(2, 1)
+        a,b = self.filters(x.to(next(self.parameters(), x).dtype)).square().chunk(2, 1)
         return self.norm((a + b + 1e-4).log())

@@ -11,7 +11,7 @@ from torch import nn, Tensor
 from torch.utils.checkpoint import checkpoint
 from fastcore.meta import delegates
 from .attention import CrossAttention, SelfAttention
-from .fast_attention import Contexts, cross_attention
+from .fast_attention import Contexts, TokenStream, cross_attention
 from .position import MAX_WIDTH, check_bool, check_float, check_int, check_real
 from .separable import GridTokens
 
@@ -65,7 +65,7 @@ class CrossAttentionBlock(nn.Module):
 
     def forward(self,
         x:Tensor, # (B or 1, N, d_q) what gives the queries
-        context:Tensor|GridTokens, # (B, M, d_kv) what gives keys and values; see `context_of`
+        context:Tensor|GridTokens|TokenStream, # (B, M, d_kv) what gives keys and values; see `context_of`
         mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real
     )->Tensor: # (B, N, d_q)
         "`x` with what it learned from the context; raises what `CrossAttention` raises"

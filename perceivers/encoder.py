@@ -14,7 +14,7 @@ from .position import MAX_COUNT, MAX_WIDTH, Tokens, check_bool, check_float, che
 from .position import check_real
 from .attention import check_heads
 from .blocks import MAX_LAYERS, CrossAttentionBlock, LatentTransformer
-from .fast_attention import Contexts
+from .fast_attention import Contexts, TokenStream
 
 # %% ../nbs/04_encoder.ipynb #c1794e62
 def sharing_order(
@@ -95,11 +95,12 @@ class PerceiverEncoder(nn.Module):
             yield self.cross[self.cross_order[i]] if i < len(self.cross_order) else None, self.blocks[b]
 
     def forward(self,
-        tokens:Tokens, # content, positions and mask of B samples of M tokens
+        tokens:Tokens|TokenStream, # content, positions and mask of B samples of M tokens; or their pieces, one by one
     )->Tensor: # (B, N, d_latent)
         """The latents after all blocks
 
         Raises ValueError for tokens of another width, no tokens, or a mask of another shape."""
+        if isinstance(tokens, TokenStream): return self._read_stream(tokens)
         check_is_tokens(tokens)
         check_float(tokens.content, 'tokens')
         if tokens.content.ndim != 3:
@@ -114,6 +115,16 @@ class PerceiverEncoder(nn.Module):
                 x = cross.context_of(contexts, self.n_latents) if ours else contexts.array()
                 if again: z = checkpoint(cross, z, x, tokens.mask, use_reentrant=False)
                 else: z = cross(z, x, tokens.mask)
+            z = block(z)
+        return z
+
+    def _read_stream(self, stream):
+        "The latents after all blocks, of tokens that are made a piece at a time"
+        if stream.d_out != self.d_in:
+            raise ValueError(f"tokens have {stream.d_out} channels, d_in={self.d_in}: they must be as many")
+        z = self.latents[None]
+        for cross,block in self.steps():
+            if cross is not None: z = cross(z, stream)
             z = block(z)
         return z
 

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['STREAM_SCORES', 'PIECE', 'streamed_attention', 'GRID_SCORE', 'MANY', 'fold_norm', 'whole_attention',
-           'streamed_averages', 'streamed_attention_grads', 'streams', 'shared_attention', 'absorb_queries',
-           'absorb_context', 'form_costs', 'is_plain', 'wants_grid', 'Contexts', 'cross_attention']
+           'streamed_averages', 'streamed_attention_grads', 'streams', 'shared_attention', 'TokenStream',
+           'StreamedPieces', 'absorb_queries', 'absorb_context', 'form_costs', 'is_plain', 'wants_grid', 'Contexts',
+           'cross_attention']
 
 # %% ../nbs/02_fast_attention.ipynb #0eadc207
 import torch
@@ -211,19 +212,96 @@ def shared_attention(
     stream = streamed_attention if wants_grad or graph_mode() else _stream
     return stream((q*scale).contiguous(), x.contiguous(), mask, eps)[0]*total + 0*q_bias, total
 
+# %% ../nbs/02_fast_attention.ipynb #tst02cls
+class TokenStream:
+    "Tokens made a piece at a time, for inputs beyond memory; raises TypeError or ValueError for wrong arguments"
+    def __init__(self,
+        pieces, # function without arguments that gives an iterator of tokens (B, m, C); the same ones at each call
+        d_out:int, # C, channels of a token
+        parameters:tuple[nn.Parameter, ...]=(), # what the pieces are computed with, if gradients are wanted for it
+    )->None:
+        if not callable(pieces):
+            raise TypeError(f"pieces is a {type(pieces).__name__}: must be a function that gives an iterator")
+        check_int(1, MAX_SIZE, d_out=d_out)
+        self.pieces,self.d_out,self.parameters = pieces,d_out,tuple(parameters)
+        for p in self.parameters:
+            if not isinstance(p, Tensor): raise TypeError(f"parameters holds a {type(p).__name__}: must be tensors")
+
+    def __iter__(self): # yields tensors (B, m, C)
+        "The pieces, from the first on; raises ValueError or TypeError for one that is no (B, m, C)"
+        batch = None
+        for x in self.pieces():
+            if not isinstance(x, Tensor):
+                raise TypeError(f"a piece is a {type(x).__name__}: must be a tensor (B, m, {self.d_out})")
+            batch = x.shape[0] if batch is None else batch
+            if x.ndim != 3 or x.shape[2] != self.d_out or x.shape[0] != batch or not x.shape[1]:
+                raise ValueError(f"a piece is {tuple(x.shape)}: must be ({batch}, m, {self.d_out})")
+            yield x
+
+# %% ../nbs/02_fast_attention.ipynb #tst02fun
+class StreamedPieces(torch.autograd.Function):
+    "Averages (B, N, C) of a stream's standardised tokens; called by `apply(q, stream, eps, *stream.parameters)`"
+    @staticmethod
+    def forward(ctx, q, stream, eps, *parameters):
+        state,ctx.count = None,0
+        for x in stream:
+            if state is None: # the first piece says how many samples there are
+                own = q.expand(x.shape[0], -1, -1)
+                N,C = q.shape[1:]
+                state = [(q.new_full((1,N), -torch.inf), q.new_zeros(1, N), q.new_zeros(C, N))]*x.shape[0]
+            for i in range(x.shape[0]):
+                for _,k,scores in _pieces(own[i], x[i].to(q.dtype), None, eps):
+                    state[i] = _add_piece(*state[i], k, scores)
+            ctx.count += x.shape[1]
+        if state is None: raise ValueError("no tokens at all: the stream gave no piece")
+        y = torch.stack([(y/total).mT for _,total,y in state])
+        lse = torch.stack([top + total.log() for top,total,_ in state])
+        ctx.save_for_backward(q, y, lse, *parameters)
+        ctx.stream,ctx.eps = stream,eps
+        return y
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, g):
+        q,y,lse,*parameters = ctx.saved_tensors
+        own,gy,count = q.expand(*y.shape),(g*y).sum(-1),0
+        dq = q.new_zeros(y.shape[0], y.shape[2], y.shape[1])
+        wanted = [p for p,needed in zip(parameters, ctx.needs_input_grad[3:]) if needed]
+        grads = [torch.zeros_like(p) for p in wanted]
+        with torch.set_grad_enabled(bool(wanted)):
+            for x in ctx.stream:
+                plain = x.detach().to(q.dtype)
+                dx = torch.empty_like(plain) if wanted and x.requires_grad else None
+                with torch.no_grad():
+                    for i in range(x.shape[0]):
+                        own_dx = None if dx is None else dx[i]
+                        _add_grads(dq[i], own_dx, own[i], plain[i], None, ctx.eps, lse[i], g[i], gy[i])
+                if dx is not None:
+                    found = torch.autograd.grad(x, wanted, dx.to(x.dtype), allow_unused=True)
+                    for total,o in zip(grads, found):
+                        if o is not None: total += o
+                count += x.shape[1]
+        if count != ctx.count:
+            raise RuntimeError(f"the stream gave {ctx.count} tokens at first, and {count} for the gradients")
+        grads = iter(grads)
+        dq = dq.mT.sum(0, keepdim=True) if q.shape[0]==1 else dq.mT
+        return dq, None, None, *(next(grads) if needed else None for needed in ctx.needs_input_grad[3:])
+
 # %% ../nbs/02_fast_attention.ipynb #b2adedd5
 def absorb_queries(
     layer:CrossAttention, # whose parameters are used; its own layers are plain (see `is_plain`)
     x:Tensor, # (B or 1, N, d_q) what gives the queries
-    context:Tensor|GridTokens, # (B, M, d_kv) what gives keys and values; the tokens of a grid are standardised already
+    context:Tensor|GridTokens|TokenStream, # (B, M, d_kv) what gives keys and values; a grid's tokens are standardised
     mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real; a grid's tokens have their own
 )->Tensor: # (B, N, d_out)
     "The layer's result with the projections of keys and values absorbed into queries and averages"
     (wk,bk),(wv,bv) = (fold_norm(o, layer.kv_norm, layer.n_heads) for o in (layer.k, layer.v))
     q = split_heads(layer.q(layer.q_norm(x)), layer.n_heads)
     (qk,qb),scale = ((q@o).flatten(1, 2) for o in (wk,bk)),q.shape[-1]**-0.5
-    if isinstance(context, GridTokens):
-        avg,mask = grid_attention(qk*scale, context) + 0*qb,context.mask
+    if isinstance(context, (GridTokens,TokenStream)):
+        if isinstance(context, GridTokens): avg,mask = grid_attention(qk*scale, context),context.mask
+        else: avg,mask = StreamedPieces.apply(qk*scale, context, layer.kv_norm.eps, *context.parameters),None
+        avg = avg + 0*qb
         total = torch.ones_like(avg[...,:1])
         if mask is not None: total = total*mask.any(-1)[:,None,None]
     else:
@@ -335,7 +413,7 @@ class Contexts:
 def cross_attention(
     layer:CrossAttention, # whose result is wanted
     x:Tensor, # (B or 1, N, d_q) what gives the queries
-    context:Tensor|Tokens|GridTokens, # (B, M, d_kv) what gives keys and values
+    context:Tensor|Tokens|GridTokens|TokenStream, # (B, M, d_kv) what gives keys and values
     mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real; `Tokens` have their own
     form:str='auto', # 'textbook', 'queries', 'context' or 'separable'; 'auto': the one that costs least
 )->Tensor: # (B, N, d_out)
@@ -360,6 +438,15 @@ def cross_attention(
         contexts = Contexts(context, layer.kv_norm.weight.dtype if plain else context.content.dtype)
         grid = form=='separable' or form=='auto' and wants_grid(layer, x.shape[1], context)
         context = contexts.grid(layer.kv_norm.eps) if grid else contexts.array()
+    if isinstance(context, TokenStream):
+        if mask is not None: raise ValueError("mask is given beside a TokenStream, which has none: leave tokens out")
+        if form not in ('auto','queries'): raise ValueError(f"form={form!r}: must be 'queries' for a TokenStream")
+        if not plain or layer.dropout*layer.training:
+            raise ValueError("context is a TokenStream, for a layer in which nothing was replaced or hooked, and "
+                             f"without dropout while training: dropout={layer.dropout}")
+        check_tokens(x, 'x', layer.d_q, layer.q_norm.weight)
+        if context.d_out != layer.d_kv: raise ValueError(f"context has d_out={context.d_out}, must be {layer.d_kv}")
+        return absorb_queries(layer, x, context)
     if isinstance(context, GridTokens):
         if form not in ('auto','separable'): raise ValueError(f"form={form!r}: standardised tokens are for 'separable'")
         if not plain: raise ValueError("context is GridTokens: they are for a layer in which nothing was replaced")
@@ -380,4 +467,4 @@ def cross_attention(
 MANY = 2**14 # what a number of queries or tokens counts as where an exported graph leaves it open
 
 # %% ../nbs/02_fast_attention.ipynb #all02cod
-__all__ = ['cross_attention', 'is_plain', 'form_costs']
+__all__ = ['TokenStream', 'cross_attention', 'is_plain', 'form_costs']

@@ -61,6 +61,7 @@ class FlowInput(InputAdapter):
         C = self.n_ch
         if x.ndim != 5 or x.shape[1] != 2 or x.shape[2] not in (C,9*C):
             raise ValueError(f"input is {tuple(x.shape)}, must be (B, 2, {C} or {9*C}, height, width)")
+        if not all(x.shape[3:]): raise ValueError(f"input is {tuple(x.shape)}: every axis must have an element")
         if x.shape[2]==C: x = neighbourhoods(x)
         x = self.stem(x.flatten(1, 2))
         return Tokens(x.flatten(2).mT, self.position.axes(x.shape[2:]), mask)

@@ -66,6 +66,7 @@ words = dict(
     POINTS  = "SetInput(5, 3, n_bands=2, max_res=(8, 8, 8))",
     ROWS    = "torch.rand(2, 6, 5)",
     MASK    = "(torch.arange(6) < tensor([[6], [4]]))",
+    GRID    = "Tokens(torch.rand(2, 6, 3), tuple(torch.rand(n, 2) for n in (2, 3)), torch.ones(2, 6).bool())",
     TEXT    = "TextInput(12, 16)",
     IDS     = "torch.randint(6, 262, (2, 6))",
     SOUND   = "AudioInput(32, patch=4, n_bands=2)",
@@ -138,7 +139,20 @@ streams(torch.rand(2, 4, 5), ROWS, 0.)
 shared_attention(torch.rand(2, 4, 5), torch.rand(2, 4, 1), ROWS, MASK, 0., 1., 1e-5)
 absorb_queries(CROSS, torch.rand(1, 4, 8), ROWS, MASK)
 absorb_context(CROSS, torch.rand(1, 4, 8), ROWS, MASK)
-form_costs(CROSS, 4, 6)
+form_costs(CROSS, 4, 6, n_content=2)
+rows_and_columns(GRID.axes)
+standardise_grid(GRID, eps=1e-5)
+grid_attention(torch.rand(1, 4, 5), standardise_grid(GRID))
+standardise_grid(GRID).array()
+wants_grid(CROSS, 4, GRID)
+Contexts(GRID, torch.float32)
+Contexts(GRID, torch.float32).of(CROSS, 4)
+Contexts(GRID, torch.float32).array()
+Contexts(GRID, torch.float32).grid(1e-5)
+cross_attention(CROSS, torch.rand(1, 4, 8), GRID)
+cross_attention(CROSS, torch.rand(1, 4, 8), GRID, form='separable')
+TokenStream(lambda: ROWS.split(2, 1), 5, ())
+cross_attention(CROSS, torch.rand(1, 4, 8), TokenStream(lambda: ROWS.split(2, 1), 5))
 
 MLP(16, widening=2, dropout=0.1)
 MLP(16)(LATENTS)
