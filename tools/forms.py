@@ -12,7 +12,7 @@ import argparse, os, random, statistics, sys, time
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 import torch
 from perceivers.attention import CrossAttention
-from perceivers.fast_attention import cross_attention, form_costs, wants_grid
+from perceivers.fast_attention import cross_attention, form_costs, form_times, wants_grid
 from perceivers.position import FourierPosition, Tokens
 from results import about, store
 
@@ -29,7 +29,7 @@ def shape(rng, most):
         s['d_qk'] = (C//2 if s['narrow'] else C)//heads*heads
         if not s['d_qk']: continue
         layer = CrossAttention(s['d_q'], C, n_heads=heads, d_qk=s['d_qk'])
-        costs = form_costs(layer, s['queries'], s['grid'][0]*s['grid'][1], s['content'])
+        costs = form_costs(layer, s['queries'], s['grid'][0]*s['grid'][1])
         if 1e6 < min(costs.values())*s['batch'] < most*1e6: return s,layer
 
 
@@ -54,10 +54,10 @@ def measure(s, layer, turns=5):
             start = time.process_time()
             run(f)
             times[f].append((time.process_time()-start)*1e3)
-    picked = 'separable' if wants_grid(layer, s['queries'], tokens) else None
-    if picked is None:
-        costs = form_costs(layer, s['queries'], array.shape[1])
-        picked = min(costs, key=costs.get)
+    with torch.set_grad_enabled(s['step']):
+        times_said = form_times(layer, s['batch'], s['queries'], array.shape[1], s['content'], dtype, s['step'])
+        picked = min(times_said, key=times_said.get)
+        assert wants_grid(layer, s['queries'], tokens)==(picked=='separable')
     return {f:statistics.median(t[1:] or t) for f,t in times.items()},picked
 
 
