@@ -497,8 +497,8 @@ def cross_attention(
     if form=='auto':
         N,M = (MANY if isinstance(n, torch.SymInt) else n for n in (x.shape[1], context.shape[1]))
         B,step = context.shape[0],torch.is_grad_enabled()
-        counted = graph_mode() or context.device.type != 'cpu'
-        form = _best(form_costs(layer, N, M) if counted else form_times(layer, B, N, M, None, _computed_in(layer), step))
+        if graph_mode() or context.device.type != 'cpu': form = _best(form_costs(layer, N, M))
+        else: form = _best(form_times(layer, B, N, M, None, _computed_in(layer), step))
     return layer(x, context, mask) if form=='textbook' else forms[form](layer, x, context, mask)
 
 MANY = 2**14 # what a number of queries or tokens counts as where an exported graph leaves it open
