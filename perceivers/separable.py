@@ -106,6 +106,7 @@ ROWS = 8 # of the grid, at most, in a piece
 def _piece_sizes(B, R, L, N):
     "Rows and samples in a piece"
     n_rows = max(1, min(ROWS, R, PIECE//(L*N)))
+    if n_rows==ROWS and B*ROWS*L*N < PIECE//8: n_rows = min(4*ROWS, R) # few scores: fewer pieces
     return n_rows, max(1, min(B, PIECE//(n_rows*L*N)))
 
 def _pieces(content, rate, mask, L, n_rows):
@@ -118,7 +119,7 @@ def _pieces(content, rate, mask, L, n_rows):
         at = slice(i*L, (i+n)*L)
         r = rate[:,at].unflatten(1, (n,L))
         k[:,:n*L,:K] = content[:,at]
-        for j in range(n): k[:,j*L:(j+1)*L,K+j] = r[:,j]
+        k[:,:n*L,K:K+n].unflatten(1, (n,L)).diagonal(0, 1, 3).copy_(r.mT) # each token's rate, in the channel of its row
         yield i, at, k[:,:n*L], r, None if mask is None else ~mask[:,at,None]
 
 def _scores(k, w, columns, r, masked, memory):
@@ -131,7 +132,9 @@ def _scores(k, w, columns, r, masked, memory):
 def _add_columns(total, x, r):
     "Adds a piece's sums over its rows of r*x to the columns' (B, L, N)"
     x = x.unflatten(1, r.shape[1:])
-    for j in range(r.shape[1]): total.addcmul_(x[:,j], r[:,j,:,None])
+    if x.numel() < PIECE//8: total += (x*r[...,None]).sum(1)
+    else:
+        for j in range(r.shape[1]): total.addcmul_(x[:,j], r[:,j,:,None])
 
 def _groups(q, B, size): # yields slices of samples, and of their queries
     "Samples in groups; one set of queries may serve all"
