@@ -13,14 +13,14 @@ in one process, in another order each round; the first rounds are dropped; what 
 gradients. `step` is forward, the mean of the squared outputs as a loss, and backward, without the optimiser, which is the same for all. Where weights
 are equal, outputs are compared first. Peak memory is the operating system's, above what was there before, in a process of its own for each contender.
 Precisions: float32; autocast, weights in float32 and torch.autocast in bfloat16; bfloat16, weights in bfloat16."""
-import argparse, contextlib, ctypes, gc, json, os, platform, subprocess, sys, time, warnings
+import argparse, contextlib, ctypes, gc, os, platform, subprocess, sys, time, warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median, quantiles
 
 if __name__=='__main__' and '--threads' in sys.argv: os.environ['OMP_NUM_THREADS'] = sys.argv[sys.argv.index('--threads')+1]
 import torch
-from torch import nn, Tensor
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 from perceivers.models import Tokens
@@ -235,7 +235,7 @@ def race(runners, mode, rounds, warm):
             seconds = runners[name].time(mode)
             done = warm+rounds-left[name]
             if done >= warm: times[name].append(seconds)
-            elif seconds > SLOW: left[name] = min(3, rounds)+1 # the first call told: three more, of which all count
+            elif done==warm-1 and seconds > SLOW: left[name] = min(3, rounds)+1 # this one told: three more, which count
             left[name] -= 1
             runners[name].prepare('forward') # gives its gradients back
     return {k:v[-rounds:] for k,v in times.items()}
@@ -318,7 +318,10 @@ def main():
     use_folder(args.folder)
     if args.device=='cuda' and not torch.cuda.is_available(): sys.exit('--device cuda: PyTorch finds no GPU here')
     if args.peak: return print(peak(args))
-    if args.small: args.rounds,args.warm,args.save = 1,0,False
+    if args.small: args.rounds,args.warm,args.save = 1,int(args.compile),False
+    if args.compile: # the contenders share code, such as nn.Linear's, and each must be compiled: none may fall back without a word
+        import torch._dynamo as dynamo
+        dynamo.config.recompile_limit,dynamo.config.accumulated_recompile_limit,dynamo.config.fail_on_recompile_limit_hit = 512,4096,True
     if args.memory is None: args.memory = not args.small
     if args.save and args.rounds < 7: sys.exit(f'--save needs 7 rounds or more, --rounds {args.rounds}')
     known = workloads(args.small)

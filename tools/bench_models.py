@@ -3,7 +3,7 @@ perceiver-pytorch (lucidrains), flash-perceiver, a textbook of nn.MultiheadAtten
 
 A `Shape` says what a model is. Where two implementations compute the same function, `load` gives one the other's weights, by the names of this package."""
 import importlib, sys, types
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 import torch
 from torch import nn
@@ -221,7 +221,6 @@ def hf_image(s, state=None):
     return _Of(m, lambda m, x: m(inputs=x).logits)
 
 def hf_text(s, state=None):
-    from dataclasses import fields
     m = _hf().PerceiverForMaskedLM(_hf_config(s))
     p = m.perceiver
     load({**_hf_encoder(p, s), 'decoder.cross':_hf_layer(p.decoder.decoding_cross_attention)},
@@ -375,7 +374,9 @@ class LucidImage(nn.Module):
     def __init__(self, s):
         super().__init__()
         if s.shared:
-            self.model = _narrow(_lucid_io(s, queries_dim=s.D, logits_dim=s.n_classes), s.widening)
+            o,m = _lucid('perceiver_io'),_lucid_io(s, queries_dim=s.D, logits_dim=s.n_classes)
+            m.decoder_cross_attn = o.PreNorm(s.D, o.Attention(s.D, s.D, heads=1, dim_head=s.D), context_dim=s.D) # as wide as the others' decoder
+            self.model = _narrow(m, s.widening)
             self.query = nn.Parameter(.02*torch.randn(1, s.D))
             self.register_buffer('position', fourier_array(s), persistent=False)
         else:

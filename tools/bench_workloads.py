@@ -1,5 +1,5 @@
-"""What tools/bench.py measures, by letters: shapes, data, and the contenders of each"""
-from dataclasses import dataclass, field
+"What tools/bench.py measures, by letters: shapes, data, and the contenders of each"
+from dataclasses import dataclass, field, replace
 from typing import Callable
 import torch
 from torch import nn
@@ -62,14 +62,15 @@ def image(s, B, title, plain=None, modes=('forward','step')):
         'perceiver-pytorch': Contender(lucid_image, COUNT, 'channels last'),
         'textbook':          Contender(TextbookImage, mha, 'pixels'),
         'flash-perceiver':   Contender(flash_image, 'similar parameter count', 'channels last')}
-    if plain: contenders['Transformer encoder'] = Contender(lambda _,state=None: PlainTransformer(plain), 'similar parameter count', 'pixels')
+    if plain: contenders['Transformer encoder'] = Contender(lambda _,state=None: PlainTransformer(plain), f'equal parameter count: {plain.n_layers} layers', 'pixels')
     return Workload(title, s, {'pixels':pixels, 'channels last':last}, contenders, modes)
 
 
 def mnist_size(small):
     s = Shape(C=67, N=64, D=128, d_cross_qk=128, size=(28,28), n_ch=1, n_bands=16, n_classes=10)
     if small: s = replace(s, C=19, N=4, D=16, d_cross_qk=16, n_layers=1, size=(6,6), n_bands=4)
-    return image(s, 2 if small else 64, f'a model of MNIST size: {s.N} latents × {s.D}, {s.n_layers} layers, B {2 if small else 64}', plain=s)
+    return image(s, 2 if small else 64, f'a model of MNIST size: {s.N} latents × {s.D}, {s.n_layers} layers, B {2 if small else 64}',
+        plain=replace(s, n_layers=1 if small else 8))
 
 def recipe(name, small):
     from perceivers.runs import recipes
@@ -181,9 +182,15 @@ def idefics(s, state=None):
     hf = library('transformers')
     config = hf.IdeficsConfig(vision_config=dict(embed_dim=s['d']), perceiver_config=dict(qk_layer_norms_perceiver=False))
     m = library('transformers.models.idefics.perceiver').IdeficsPerceiverResampler(config, s['d'], s['n_layers'], s['n_heads'], s['d_head'], s['n_latents'])
-    if state is not None:
-        from perceivers.resampler import _from_idefics_name
-        m.load_state_dict({k:state[_from_idefics_name(k)] for k in m.state_dict()})
+    if state is None: return _Flat(m)
+    with torch.no_grad(): m.latents.copy_(state['latents'])
+    _copy(m.layer_norm, state['norm.weight'], state['norm.bias'])
+    for i,(a,mlp) in enumerate(m.blocks):
+        for o,name in ((a.context_layer_norm,'context_norm'), (a.latents_layer_norm,'latent_norm')):
+            _copy(o, state[f'attentions.{i}.{name}.weight'], state[f'attentions.{i}.{name}.bias'])
+        for o,name in ((a.q_proj,'q'), (a.k_proj,'k'), (a.v_proj,'v'), (a.output_proj,'out')): _copy(o, state[f'attentions.{i}.{name}.weight'])
+        _copy(mlp.ln, state[f'mlps.{i}.norm.weight'], state[f'mlps.{i}.norm.bias'])
+        for o,name in ((mlp.fc,'up'), (mlp.c_proj,'down')): _copy(o, state[f'mlps.{i}.{name}.weight'])
     return _Flat(m)
 
 class _Flat(nn.Module):
