@@ -46,7 +46,7 @@ def sync(device):
     if device=='cuda': torch.cuda.synchronize()
 
 def best_time(f, device, rounds):
-    "Median seconds of `f`, after two calls that do not count"
+    "The fewest seconds of `f`, after two calls that do not count: a rate is what the machine can reach"
     times = []
     for i in range(rounds+2):
         sync(device)
@@ -54,7 +54,7 @@ def best_time(f, device, rounds):
         f()
         sync(device)
         if i > 1: times.append(time.perf_counter()-start)
-    return median(times)
+    return min(times)
 
 def machine(device, rounds, small):
     "Rates that this machine reaches: products of large matrices in two types, and a copy of an array that no cache holds"
