@@ -15,5 +15,5 @@ setup(version=version, description=cfg['description'], license=cfg['license'], a
     long_description=(here/'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
     packages=find_packages(include=['perceivers', 'perceivers.*']), package_data={'perceivers': ['py.typed']},
     install_requires=cfg['requirements'].split(),
-    extras_require={k: cfg[f'{k}_requirements'].split() for k in ('dev', 'timm', 'hub', 'distributed', 'export', 'audio', 'parquet')},
+    extras_require={k: cfg[f'{k}_requirements'].split() for k in ('dev', 'timm', 'hub', 'distributed', 'export', 'audio', 'parquet', 'bench')},
     entry_points=dict(console_scripts=cfg['console_scripts'].strip().splitlines(), nbdev=['perceivers = perceivers._modidx:d']))
