@@ -528,6 +528,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'perceivers.export._check_open': ('export.html#_check_open', 'perceivers/export.py'),
                                    'perceivers.export._example': ('export.html#_example', 'perceivers/export.py'),
                                    'perceivers.export._input_names': ('export.html#_input_names', 'perceivers/export.py'),
+                                   'perceivers.export._is_mask': ('export.html#_is_mask', 'perceivers/export.py'),
+                                   'perceivers.export._open_lengths': ('export.html#_open_lengths', 'perceivers/export.py'),
                                    'perceivers.export._open_sizes': ('export.html#_open_sizes', 'perceivers/export.py'),
                                    'perceivers.export._output_names': ('export.html#_output_names', 'perceivers/export.py'),
                                    'perceivers.export.export_onnx': ('export.html#export_onnx', 'perceivers/export.py'),
