@@ -166,7 +166,7 @@ def _classes(module):
 def perceivers_train(
     data:str='auto', # auto, digits, mnist, cifar10, cifar100, imagenette; class folders; images/ and masks/; CSV, npz
     target:str=None, # of a CSV file: the column to predict, or several with commas; of an npz file: the array, y
-    input:str=None, # of a CSV file: columns to predict from, with commas, where names of files are relative to its folder; of an npz file: the array, x
+    input:str=None, # of a CSV file: columns to predict from, with commas; names of files are relative to it; of npz: x
     task:str=None, # category, multi (labels), regression or segmentation; by the target by default
     recipe:str='standard', # standard, or long (mnist): more latents, more epochs, about an hour on two cores
     epochs:int=None, # passes over the training set; by default the recipe's, as for all that follow down to --bs
@@ -182,7 +182,7 @@ def perceivers_train(
     shift:int=None, # pixels by which training images are moved at random
     affine:float=None, # how much training images are turned, stretched, sheared and moved at random, such as 0.15
     lr:float=None, # highest learning rate
-    bs:int=None, # samples in a batch; of data of your own fewer where the set is small, so that an epoch has ten steps
+    bs:int=None, # samples in a batch; by default fewer for a small set of your own, for ten steps an epoch
     from_:str=None, # folder of a run, or a named model, to start from, with a new head and lower rates
     class_weights:bool=False, # weigh classes, of masks those of pixels, so that all count the same
     seed:int=0, # of weights, order and augmentation
@@ -275,9 +275,22 @@ def _arrays(path, name, run):
     return [(f'{path} sample {i+1}', o) for i,o in enumerate(rows)]
 
 def _rows(path, run):
-    "Rows of a table with the columns of a run"
+    "Rows of a table with the columns of a run, each with its name"
+    encoder = run.reader.encoder
+    df = _table_with(path, encoder.numbers+encoder.categories)
+    return [(f'{path} row {i+1}', row) for i,row in df.iterrows()]
+
+def _rows_with_files(path, column, run):
+    "Files or texts of a column, each with its row"
+    encoder,source = run.table.encoder,run.settings['source']
+    if column not in (None, source):
+        raise ValueError(f"--input {column}: this run takes the column {source} and others")
+    df = _table_with(path, [source, *encoder.numbers, *encoder.categories])
+    return [(f, (o, row)) for (f,o),(_,row) in zip(_cells(path, source, run), df.iterrows())]
+
+def _table_with(path, columns):
+    "A table; raises ValueError, naming it, where columns are missing, or for what is no table"
     from perceivers.files import read_table
-    columns = run.reader.encoder.numbers+run.reader.encoder.categories
     takes = f"a CSV or Parquet file with the columns {', '.join(columns)[:200]}"
     if not path.exists(): raise FileNotFoundError(f"{path}: there is no such file")
     if path.suffix.lower() not in ('.csv','.parquet') or path.is_dir():
@@ -285,7 +298,7 @@ def _rows(path, run):
     df = read_table(path)
     gone = [o for o in columns if o not in df]
     if gone: raise ValueError(f"{path} has no column {', '.join(gone)[:200]}: this run takes {takes}")
-    return [(f'{path} row {i+1}', row) for i,row in df.iterrows()]
+    return df
 
 def _files_in(folder, run):
     "Files of a folder and of those in it, of the kind that a run takes"
@@ -305,7 +318,8 @@ def _expand(given, column, run):
     kind = run.settings.get('kind', 'images')
     for o in map(Path, given):
         suffix = o.suffix.lower()
-        if suffix=='.npz': yield from _arrays(o, column, run)
+        if run.table: yield from _rows_with_files(o, column, run)
+        elif suffix=='.npz': yield from _arrays(o, column, run)
         elif kind=='table': yield from _rows(o, run)
         elif suffix in ('.csv','.parquet') and kind!='series': yield from _cells(o, column, run)
         elif o.is_dir(): yield from _files_in(o, run)
@@ -319,11 +333,11 @@ def _counted_kind(samples):
 def _changed(done):
     "What was done to an image, in words: where its shape is kept, nothing is cropped"
     def said(o):
-        m = re.fullmatch(r'(\w+) from (\d+)×(\d+) to (\d+)×(\d+)', o)
+        m = re.fullmatch(r'(crop|pad|squish) from (\d+)×(\d+) to (\d+)×(\d+)', o)
         if not m: return o
         h,w,to_h,to_w = map(int, m.groups()[1:])
-        how = 'resized' if h*to_w==w*to_h else {'crop':'cropped and resized', 'pad':'padded and resized'}.get(m[1], 'squished')
-        return f'{how}{o[len(m[1]):]}'
+        how = {'crop':'cropped and resized', 'pad':'padded and resized', 'squish':'squished'}[m[1]]
+        return f"{'resized' if h*to_w==w*to_h else how}{o[len(m[1]):]}"
     return ', '.join(map(said, done))
 
 def _in_words(task, named, top):
@@ -411,7 +425,9 @@ def perceivers_predict(
             if len(samples) > 1: print(f"{f}: error: {why}", file=sys.stderr)
     bad = [error for *_,error in rows if error]
     if csv and len(bad) < len(rows): _write_table(Path(csv), run, rows)
-    if bad and len(samples)==1: raise ValueError(bad[0] if str(samples[0][0]) in bad[0] else f"{samples[0][0]}: {bad[0]}")
+    if bad and len(samples)==1:
+        name = str(samples[0][0])
+        raise ValueError(bad[0] if name in bad[0] else f'{name}: {bad[0]}')
     if bad:
         unwritten = f", so --csv {csv} is not written" if csv and len(bad)==len(rows) else ''
         raise ValueError(f"{len(bad)} of {len(samples)} {_counted_kind(samples)} could not be read{unwritten}")
@@ -438,8 +454,8 @@ _how_prepared = {
     'table': "one row of float32: numbers minus mean, divided by std, in the order of the columns; then categories as "
         "indices from 0 in their lists; NaN for what is missing"}
 _how_read = dict(category="logits; softmax gives probabilities of vocab", multi="logits; sigmoid gives a probability "
-    "for each of vocab", regression="values in the unit of the data, one for each of names; where unit is not null, first "
-    "value*unit[1]+unit[0]", segmentation="logits (batch, "
+    "for each of vocab", regression="values in the unit of the data, one for each of names; where unit is not null, "
+    "first value*unit[1]+unit[0]", segmentation="logits (batch, "
     "class, height, width); softmax over classes gives probabilities. For the mask of a picture: argmax over classes, "
     "the value of vocab with that index, then resize to the picture's height and width by the nearest neighbour "
     "(Image.resize of Pillow with NEAREST)")
@@ -488,6 +504,8 @@ def perceivers_export(
     from perceivers.runs import load_run, write_whole
     r = load_run(run, _classes(classes))
     kind = r.settings.get('kind', 'images')
+    if r.table: raise ValueError(f"{run} takes {kind} and columns beside them: call export_onnx of perceivers.export, "
+                                 "with your batch")
     if not hasattr(r.model, 'input') or kind not in _how_prepared:
         what = type(r.model).__name__
         raise ValueError(f"{run} holds a {what} for {kind}: call export_onnx of perceivers.export, with your batch")
@@ -495,8 +513,8 @@ def perceivers_export(
     names = export_onnx(r.model, path, *xb)
     shape = ['batch', *(k if k=='length' else n for k,n in zip(axes, xb[0].shape[1:]))]
     dtypes = [str(o.dtype).removeprefix('torch.') for o in xb]
-    notes = dict(inputs=names['inputs'], dtypes=dtypes, shape=shape, axes=['batch',*axes], outputs=names['outputs'], task=r.task,
-        vocab=r.vocab, names=r.settings.get('names'), unit=r.unit, preparation=r.settings['preparation'],
+    notes = dict(inputs=names['inputs'], dtypes=dtypes, shape=shape, axes=['batch',*axes], outputs=names['outputs'],
+        task=r.task, vocab=r.vocab, names=r.settings.get('names'), unit=r.unit, preparation=r.settings['preparation'],
         how=_how_prepared[kind], output=_how_read[r.task])
     if kind in ('sounds','series'): notes['patch'] = r.model.input.patch[0] if r.model.input.stem is None else 1
     import onnx

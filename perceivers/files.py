@@ -81,13 +81,13 @@ tasks = 'category','multi','regression','segmentation'
 @dataclass
 class Samples:
     "Inputs, a target for each, and what both are"
-    inputs:list # files, texts, arrays, or rows of a table as dicts
+    inputs:list # files, texts, arrays, or rows of a table as dicts; a file or text beside a row is a tuple of both
     targets:list # names of classes; 0 or 1 for each label; values; files or arrays of masks
     kind:str # of the inputs: images, sounds, texts, points, series or table
     task:str # one of `tasks`
     vocab:list|None=None # names of classes or labels; of masks: the values
     names:list|tuple=() # of the values of a regression
-    columns:tuple=((), ()) # of a table: those of numbers, and those of words
+    columns:tuple=((), ()) # of rows: those of numbers, and those of words
     source:str|None=None # the column, or the array, that holds the inputs or names their files
 
 def _walk(path, depth=3):
@@ -157,32 +157,32 @@ def _column_kind(x):
     return 'text' if is_long else None
 
 def _table_inputs(df, names, path, say):
-    "The kind of the inputs, the inputs, of a table its columns of numbers and of words, and the one column of others"
+    "The kind of the inputs, the inputs, the columns of numbers and of words, and the one column of files or texts"
     kinds = {k:_column_kind(df[k]) for k in names}
     alone = [k for k in names if kinds[k] is None]
     if alone: say(f"left out, because nearly every row differs there: {', '.join(alone)}")
     names = [k for k in names if k not in alone]
     if not names: raise ValueError(f"{path} has no column to predict from")
-    special = next((k for k in names if kinds[k] not in ('numbers','words')), None)
-    if special and len(names) > 1:
-        what = 'holds free text' if kinds[special]=='text' else f'names files of {kinds[special]}'
-        rest = ','.join(k for k in names if kinds[k] in ('numbers','words'))
-        others = f", and input={rest} on the others" if rest else ''
-        raise ValueError(f"column {special!r} of {path} {what}, which does not go with other columns: "
-                         f"input={special} trains on it alone{others}")
-    if special is None:
-        columns = [[k for k in names if kinds[k]==o] for o in ('numbers','words')]
-        return 'table',df[names].to_dict('records'),columns,None
+    columns = [[k for k in names if kinds[k]==o] for o in ('numbers','words')]
+    others = [k for k in names if k in sum(columns, [])]
+    special,*more = [k for k in names if k not in others] or [None]
+    if more:
+        raise ValueError(f"columns {special!r} and {more[0]!r} of {path} hold texts or name files, and one of them can "
+                         f"be taken: input={','.join([special, *others])} leaves the other out")
+    if special is None: return 'table',df[names].to_dict('records'),columns,None
+    def beside(inputs):
+        "Inputs, each with its row where there are other columns"
+        return (list(zip(inputs, df[others].to_dict('records'))),columns) if others else (inputs,((), ()))
     cells = df[special]
     n_empty = int(cells.isna().sum())
     if n_empty: raise ValueError(f"column {special!r} of {path} is empty in {counted(n_empty, 'row')}")
-    if kinds[special]=='text': return 'texts',cells.astype(str).tolist(),((), ()),special
+    if kinds[special]=='text': return 'texts',*beside(cells.astype(str).tolist()),special
     files = [Path(path).parent/o for o in cells]
     missing = next((o for o in files if not o.is_file()), None)
     if missing:
         raise ValueError(f"{missing} is named in column {special!r} of {path}, and there is no such file: names in a "
                          "CSV file are relative to its folder")
-    return kinds[special],files,((), ()),special
+    return kinds[special],*beside(files),special
 
 # %% ../nbs/26_files.ipynb #be5452fb
 def _value_task(y):
@@ -228,7 +228,8 @@ def _check_vocab(vocab, n, target, say):
     alike = {}
     for k in vocab: alike.setdefault(' '.join(k.split()).casefold(), []).append(k)
     for same in alike.values():
-        if len(same) > 1: say(f"{target} has classes that differ in case and blanks alone: {', '.join(map(repr, same))}")
+        said = ', '.join(map(repr, same))
+        if len(same) > 1: say(f"{target} has classes that differ in case and blanks alone: {said}")
 
 def table_samples(
     path:str|Path, # a CSV or Parquet file
@@ -376,8 +377,8 @@ def array_samples(
     rows,kind,numbers = array_inputs(x, nx)
     if kind!='table': _check_finite(x, f'input={nx} of {path}', nx) # of a table, NaN is a missing value
     if kind=='series' and x.shape[1] > x.shape[2]:
-        say(f"{nx} has {x.shape[1]} channels of {counted(x.shape[2], 'step')}: must be (n, channels, steps); if its axes "
-            "are swapped, swap them back")
+        say(f"{nx} has {x.shape[1]} channels of {counted(x.shape[2], 'step')}: must be (n, channels, steps); if its "
+            "axes are swapped, swap them back")
     task,targets,vocab = _array_target(y, ny, task, kind)
     if task=='category': _check_vocab(vocab, len(targets), ny, say)
     k = len(targets[0]) if task=='regression' else 0
@@ -471,7 +472,9 @@ class _Sample:
     input:object
     target:object
 
-def _input_of(o): return o.input if isinstance(o, _Sample) else o
+def _first_of(o): return o[0] if isinstance(o, tuple) else o # without the row beside it
+def _input_of(o): return _first_of(o.input) if isinstance(o, _Sample) else o
+def _row_of(o): return o.input[1]
 def _target_of(o): return o.target
 
 def _array_sides(a):
@@ -494,8 +497,11 @@ def _input_block(s, r, train):
     if s.kind=='texts': return BytesBlock(max_len=r['max_len'])
     if s.kind=='points': return PointCloudBlock()
     if s.kind=='series': return TimeSeriesBlock()
-    encoder = TableEncoder(*s.columns).fit(pd.DataFrame([s.inputs[i] for i in train]))
-    return TableBlock(**encoder.settings)
+    return _table_block(s.columns, [s.inputs[i] for i in train])
+
+def _table_block(columns, rows):
+    "The block of rows, fitted on those of the training set"
+    return TableBlock(**TableEncoder(*columns).fit(pd.DataFrame(rows)).settings)
 
 def _target_block(s, block, train):
     "The block of the targets"
@@ -511,7 +517,7 @@ def _target_block(s, block, train):
 
 def _check_inputs(s, block, check):
     "Raises ValueError, naming the file, where one of at most `check` files, evenly among them, cannot be read"
-    files = [o for o in (*s.inputs, *s.targets) if isinstance(o, Path)]
+    files = [o for o in (*map(_first_of, s.inputs), *s.targets) if isinstance(o, Path)]
     if not check or not files: return
     reader = block.type_tfms[0]
     if s.kind=='images':
@@ -545,14 +551,20 @@ def samples_dls(
     _check_inputs(s, first, check)
     augment = [kind(r[k]) for kind,k in ((RandomShift,'shift'), (RandomAffine,'affine')) if r.get(k)]
     if r.get('flip'): augment.append(Flip())
-    block = DataBlock((first, _target_block(s, first, train+valid)), getters=[_input_of, _target_of],
+    is_beside = isinstance(s.inputs[0], tuple)
+    inputs,getters = [first],[_input_of]
+    if is_beside:
+        inputs.append(_table_block(s.columns, [s.inputs[i][1] for i in train]))
+        getters.append(_row_of)
+    block = DataBlock((*inputs, _target_block(s, first, train+valid)), n_inp=len(inputs),
+        getters=[*getters, _target_of],
         splitter=IndexSplitter(range(len(train), len(train)+len(valid))), batch_tfms=augment)
     dls = block.dataloaders([items[i] for i in train+valid], **even_batches(len(train), r['bs']), val_bs=r['bs'],
                             num_workers=workers, device=default_device())
     def get_test(): return dls.test_dl([items[i] for i in test], with_labels=True)
     res = SplitDataLoaders(*dls.loaders, get_test=get_test, device=dls.device)
     res.kind,res.task,res.names,res.n_test,res.is_cut = s.kind,s.task,s.names,len(test),True
-    res.source = s.source
+    res.source,res.beside = s.source,sum(map(list, s.columns), []) if is_beside else []
     if s.vocab: res.vocab = s.vocab
     return res
 
@@ -577,7 +589,7 @@ def _image_dls(data, r, workers, bad, check):
         dls = imagenette_dls(**tfms) if data=='imagenette' else folder_dls(data, **tfms)
         dls.is_cut = isinstance(dls.tested, list)
         dls.n_test = len(dls.tested if dls.is_cut else class_files(dls.tested)[0])
-    dls.kind,dls.task,dls.names,dls.source = 'images','category',(),None
+    dls.kind,dls.task,dls.names,dls.source,dls.beside = 'images','category',(),None,[]
     return dls
 
 def _check_folders(data):
@@ -601,7 +613,8 @@ def _read_samples(data, target, inputs, task, say=print):
         raise ValueError(f"data={data!r} is neither a folder nor a file nor one of auto, {', '.join(named_data)}")
     elif Path(data).resolve() in (Path('/'), Path.home()):
         raise ValueError(f"data={data} is a whole disk or home, not a folder of classes")
-    elif Path(data).is_file() and Path(data).suffix.lower()=='.npz': return array_samples(data, target, inputs, task, say)
+    elif Path(data).is_file() and Path(data).suffix.lower()=='.npz':
+        return array_samples(data, target, inputs, task, say)
     elif Path(data).is_file() and Path(data).suffix.lower() in ('.csv','.parquet'):
         return table_samples(data, target, inputs, task, say)
     elif _are_masks(data): samples,kind = mask_samples(data),'masks'
@@ -674,7 +687,7 @@ def load_data(
         say(f"MNIST is not available ({why}), so training on scikit-learn's digits")
         return load_data('digits', say, workers, 'standard', target, inputs, task, bad, **given)
     samples = _read_samples(data, target, inputs, task, say)
-    in_memory = samples is not None and not isinstance(samples.inputs[0], (Path,np.memmap))
+    in_memory = samples is not None and not isinstance(_first_of(samples.inputs[0]), (Path,np.memmap))
     if workers and in_memory: raise ValueError(f"workers={workers}: {data} lies in memory, and nothing is read")
     r = _recipe_for(data, samples, name, given)
     dls = _make_dls(data, r, samples, workers, bad)
@@ -719,8 +732,9 @@ def data_fingerprint(
         items = getattr(ds, 'items', None)
         if isinstance(items, (list,L)) and len(items) and isinstance(_input_of(items[0]), Path):
             for o in items:
-                target = o.target if isinstance(o, _Sample) else ''
-                for f in (_input_of(o), target):
+                is_sample = isinstance(o, _Sample)
+                row = o.input[1:] if is_sample and isinstance(o.input, tuple) else ()
+                for f in (_input_of(o), *row, o.target if is_sample else ''):
                     if isinstance(f, Path): h.update(f'{f.parent.name}/{f.name} {f.stat().st_size}'.encode())
                     else: h.update(str(f).encode())
         else:

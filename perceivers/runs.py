@@ -94,7 +94,8 @@ def recipe_learner(
     if task=='segmentation':
         loss = CrossEntropyLossFlat(axis=1, weight=weights)
         kwargs |= dict(loss_func=loss, metrics=[pixel_accuracy, MeanIoU()])
-    if model is None and 'n_bands' in r and task!='segmentation': model = recipe_model(r, dls)
+    alone = task!='segmentation' and not getattr(dls, 'beside', ())
+    if model is None and 'n_bands' in r and alone: model = recipe_model(r, dls)
     if model is None:
         kwargs |= dict(scale='small' if 'n_bands' in r else 'tiny')
         kwargs |= {k:r[k] for k in (*_encoder,'patch','n_bands') if k in r}
@@ -593,9 +594,10 @@ def task_of(
 
 def _preparation(dls):
     "How the loaders prepare a sample; {} where they do not say it"
-    with contextlib.suppress(ValueError): return preparation_settings(dls)
+    beside = {'table':reader_settings(dls)[1]} if getattr(dls, 'beside', ()) else {}
+    with contextlib.suppress(ValueError): return {**preparation_settings(dls), **beside}
     reader = next(iter(reader_settings(dls)), None)
-    return {'reader':reader} if reader else {}
+    return {'reader':reader, **beside} if reader else {}
 
 def _versions()->dict: # name: version
     "The versions that a run depends on"
@@ -631,7 +633,9 @@ class Run:
     )->None:
         self.path,self.settings,self.model = path,settings,model
         self.vocab,self.task = settings['vocab'],settings['task']
-        p = settings['preparation']
+        p = dict(settings['preparation'])
+        beside = p.pop('table', None)
+        self.table = make_reader(beside) if beside else None # of the row beside a file or a text
         self.reader,self.unit = make_reader(p['reader']) if 'reader' in p else None,settings.get('unit')
         self.preparation = from_settings(p) if p and not self.reader else None
 
@@ -651,9 +655,15 @@ class Run:
         return y.sigmoid() if self.task=='multi' else y.softmax(1)
 
     def prepare(self,
-        o, # a file; of a table, a row
+        o, # a file; of a table, a row; a tuple of both where the run takes both
     )->tuple[list, list]: # a batch of one as the model takes it, and what was done to an image
         "A sample as the model was trained on them; raises ValueError or FileNotFoundError, naming the file"
+        if self.table is None: return self._prepared(o)
+        first,row = o
+        xb,done = self._prepared(first)
+        return [*xb, self.table(row).as_subclass(Tensor)[None]],done
+
+    def _prepared(self, o):
         if self.reader:
             x = self.reader(Path(o) if isinstance(o, str) else o)
             if not isinstance(x, TensorRagged): return [x.as_subclass(Tensor)[None]],[]
@@ -664,7 +674,7 @@ class Run:
         return [self.preparation(o, done)[None]],done
 
     def predict(self,
-        o, # a file; of a table, a row
+        o, # a file; of a table, a row; a tuple of both where the run takes both
     )->dict: # class or label: probability, likeliest first; of a regression, name: value; of a mask, class: its share
         "What the model says of a sample; raises ValueError or FileNotFoundError, naming the file"
         return self.named(self.outputs(*self.prepare(o)[0])[0])
@@ -696,7 +706,8 @@ def _check_fits(file, settings, model):
     n = getattr(model, 'n_out', None) or getattr(output, 'n_ch' if task=='segmentation' else 'n_out', None)
     if task!='regression' and n and len(vocab or [])!=n:
         raise ValueError(f"{file}: vocab has {len(vocab or [])} names, the model has {n} outputs")
-    if 'size' in p and (tuple(p['size']),p['n_ch']) != (tuple(model.input.size),model.input.n_ch):
+    first = next(iter(getattr(model.input, 'adapters', {'':model.input}).values())) if 'size' in p else None
+    if first is not None and (tuple(p['size']),p['n_ch']) != (tuple(first.size),first.n_ch):
         raise ValueError(f"{file}: preparation size={p['size']}, n_ch={p['n_ch']} does not fit the model")
 
 def load_run(
@@ -751,7 +762,8 @@ _one_of = dict(images=('image',), sounds=('sound',), texts=('text',), points=('c
 def _first_line(settings, dls, out):
     "What is trained on what, into which folder"
     r,kind,task = settings['recipe'],settings['kind'],settings['task']
-    n = f"{counted(len(dls.train_ds), *_one_of[kind])} to train, {len(dls.valid_ds):,} to check, "
+    beside = f" with {', '.join(dls.beside)[:200]}" if dls.beside else ''
+    n = f"{counted(len(dls.train_ds), *_one_of[kind])}{beside} to train, {len(dls.valid_ds):,} to check, "
     n += f"{dls.n_test:,} to test"
     if dls.is_cut: n += ' (20 % of the data, cut off at random)'
     what = (f"values of {', '.join(dls.names)}" if task=='regression' else
@@ -790,8 +802,9 @@ def _prediction_line(settings, dls, out):
     elif kind=='series':
         n = len(reader_settings(dls)[0]['mean'])
         takes = f"an .npz file whose array {source} has {counted(n, 'channel')}, or a .npy or .csv file of one series"
+    elif dls.beside: takes = f"a CSV or Parquet file with the columns {', '.join([source, *dls.beside])[:300]}"
     else: takes = _files_of[kind]
-    if source and kind in _files_of:
+    if source and not dls.beside and kind in _files_of:
         takes += f', or an .npz file with the array {source}' if arrays else f', or a CSV file with the column {source}'
     masks = '; --out FOLDER writes the masks' if settings['task']=='segmentation' else ''
     return f"to predict: perceivers-predict {out} FILE, where FILE is {takes}{masks}"
@@ -1019,6 +1032,7 @@ def _new_head(model, dls, classes):
 
 def _model_from(run, dls, classes):
     "The model of a run, or a named one, with a new head for the classes of `dls`"
+    if dls.beside: raise ValueError(f"from={run}: a model for {dls.kind} with columns beside them starts untrained")
     if Path(run).is_dir():
         old = load_run(run, classes)
         model = old.model
@@ -1092,8 +1106,9 @@ def resume_run(
             _read_test(learn, run, _Say(run))
             return learn
         if state.is_file():
-            said = read_tensors(state)[1]
+            tensors,said = read_tensors(state)
             model = model_from_settings(said['model'], classes)
+            model.load_state_dict(_under(tensors, 'model.')) # the loss of values needs the unit of its outputs
             where = f"after {counted(said['epoch'], 'epoch')} and {counted(said['seen'], 'step')}"
         else: # killed before the first state was written
             model = _model_from(settings['from_run'], dls, classes) if settings['from_run'] else None
