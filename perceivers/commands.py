@@ -7,7 +7,7 @@ __all__ = ['command_parser', 'run_command', 'perceivers_train', 'train_command',
            'predict_command', 'perceivers_export', 'export_command']
 
 # %% ../nbs/28_commands.ipynb #52b2902e
-import argparse, contextlib, csv, importlib, importlib.util, inspect, json, logging, math, os, re, signal, sys
+import argparse, contextlib, csv, difflib, importlib, importlib.util, inspect, json, logging, math, os, re, signal, sys
 import threading, warnings
 from collections import Counter
 from pathlib import Path
@@ -17,6 +17,20 @@ from . import __version__
 # %% ../nbs/28_commands.ipynb #694ec0f8
 class _Parser(argparse.ArgumentParser):
     def error(self, message): self.exit(2, f"{self.prog}: error: {message.replace('argument ', '', 1)}\n")
+
+    def parse_args(self, args=None, namespace=None):
+        found,rest = self.parse_known_intermixed_args(args, namespace)
+        if rest: self.error(self._unknown(rest[0]))
+        return found
+
+    def _unknown(self, o):
+        "What is said of an argument that nothing takes"
+        options = [k for a in self._actions for k in a.option_strings]
+        if o.startswith('-'):
+            near = difflib.get_close_matches(o.split('=')[0], options, 1)
+            return f"there is no option {o}: {f'is {near[0]} meant?' if near else '--help lists them'}"
+        path = '--data' in options and Path(o).exists()
+        return f"{o} stands without an option: {f'is --data {o} meant?' if path else 'an option takes one value'}"
 
 def _option(name): return '--'+name.strip('_').replace('_','-')
 
@@ -58,16 +72,23 @@ def _check_ranges(given):
 
 # %% ../nbs/28_commands.ipynb #e627b0e8
 def _as_options(text, names):
-    "A message with names of arguments as options"
-    def option(m): return f'{_option(m[1])} ' if {m[1], m[1]+'_'} & names else m[0]
-    return re.sub(r'(?<![\w.-])(\w+)=', option, text)
+    "A message with arguments as they are typed: `flip=True` is `--flip`, `patch=(3, 3)` is `--patch 3`"
+    def option(m):
+        name,value = m[1],m[2]
+        if not {name, name+'_'} & names: return m[0]
+        if value is None: return f'{_option(name)} ' # what follows is the value
+        if value=='True': return _option(name)
+        if value=='False': return f'--no-{_option(name)[2:]}'
+        if value.startswith('('): return f"{_option(name)} {m[3] if m[3]==m[4] else value}"
+        return f"{_option(name)} {'NAME' if value=='…' else value[1:-1]}"
+    return re.sub(r"(?<![\w.-])(\w+)=(True\b|False\b|…|\((\d+), (\d+)\)|'[\w./-]+')?", option, text)
 
 def _one_line(e, names):
     "An error as a line"
     text = re.sub(r'^Exception occured in `\w+` when calling event `\w+`:\s*', '', str(e)) # what fastai puts before it
     lines = [o.strip() for o in text.splitlines() if o.strip()] or [type(e).__name__]
     if isinstance(e, MemoryError) or "can't allocate memory" in text or 'out of memory' in text:
-        return 'not enough memory for this model and batch: choose a smaller bs, n_latents or d_latent'
+        return 'not enough memory for this model and batch: choose a smaller --bs, --n-latents or --d-latent'
     if isinstance(e, OSError) and e.filename and e.strerror: return f'{e.filename}: {e.strerror}'
     if not isinstance(e, (ValueError,OSError,ImportError,FloatingPointError)):
         what = f'{type(e).__name__}: {lines[0][:300]}'
@@ -145,7 +166,7 @@ def _classes(module):
 def perceivers_train(
     data:str='auto', # auto, digits, mnist, cifar10, cifar100, imagenette; class folders; images/ and masks/; CSV, npz
     target:str=None, # of a CSV file: the column to predict, or several with commas; of an npz file: the array, y
-    input:str=None, # of a CSV file: columns to predict from, with commas; of an npz file: the array, x
+    input:str=None, # of a CSV file: columns to predict from, with commas; names of files are relative to it; of npz: x
     task:str=None, # category, multi (labels), regression or segmentation; by the target by default
     recipe:str='standard', # standard, or long (mnist): more latents, more epochs, about an hour on two cores
     epochs:int=None, # passes over the training set; by default the recipe's, as for all that follow down to --bs
@@ -161,9 +182,9 @@ def perceivers_train(
     shift:int=None, # pixels by which training images are moved at random
     affine:float=None, # how much training images are turned, stretched, sheared and moved at random, such as 0.15
     lr:float=None, # highest learning rate
-    bs:int=None, # samples in a batch
+    bs:int=None, # samples in a batch; by default fewer for a small set of your own, for ten steps an epoch
     from_:str=None, # folder of a run, or a named model, to start from, with a new head and lower rates
-    class_weights:bool=False, # weigh classes of different sizes so that all count the same
+    class_weights:bool=False, # weigh classes, of masks those of pixels, so that all count the same
     seed:int=0, # of weights, order and augmentation
     device:str=None, # cpu, cuda, cuda:1, ...; the first GPU if there is one
     precision:str='auto', # float32, bf16, fp16; auto: bf16 on a GPU that has it
@@ -224,10 +245,18 @@ def _cells(path, column, run):
     if not column: raise ValueError(f"{path}: --input must name one of its columns ({', '.join(names)[:200]})")
     if column not in names: raise ValueError(f"--input {column}: {path} has the columns {', '.join(names)[:200]}")
     cells = df[column].fillna('').astype(str)
-    kind = run.settings.get('kind')
+    kind = run.settings.get('kind', 'images')
     if kind=='texts' and not all(Path(o).suffix.lower() in file_suffixes[kind] for o in cells):
         return [(f'{path} row {i+1}', o.encode()) for i,o in enumerate(cells)]
-    return [(path.parent/o, path.parent/o) for o in cells]
+    files = [path.parent/o for o in cells]
+    if not any(o.is_file() for o in files):
+        if not any(o.suffix.lower() in file_suffixes[kind] for o in files):
+            raise ValueError(f"--input {column}: that column of {path} holds no names of files, but {cells[0]!r}")
+        raise FileNotFoundError(f"{files[0]}: there is no such file; {_relative}")
+    return [(o, o) for o in files]
+
+_relative = 'names in a CSV file are relative to its folder'
+_holds = dict(table='rows of values', images='images', series='series')
 
 def _arrays(path, name, run):
     "Samples of an array in an npz file"
@@ -236,30 +265,80 @@ def _arrays(path, name, run):
     name = named_array(arrays, name, (run.settings.get('source'), 'x', 'inputs'), 'input', path)
     rows,kind,_ = array_inputs(arrays[name], name)
     if kind!=run.settings.get('kind'):
-        raise ValueError(f"--input {name}: {path} holds {kind} there, the run is of {run.settings.get('kind')}")
+        takes = run.settings.get('kind')
+        raise ValueError(f"--input {name}: {path} holds {_holds[kind]} there, the run takes {_holds.get(takes, takes)}")
     if kind=='table':
         numbers = run.reader.encoder.numbers
         if len(rows[0])!=len(numbers): raise ValueError(f"--input {name}: {path} has {len(rows[0])} values a row, "
                                                         f"the run {len(numbers)}")
         rows = [dict(zip(numbers, o.values())) for o in rows]
-    return [(f'{path} sample {i}', o) for i,o in enumerate(rows)]
+    return [(f'{path} sample {i+1}', o) for i,o in enumerate(rows)]
+
+def _rows(path, run):
+    "Rows of a table with the columns of a run, each with its name"
+    encoder = run.reader.encoder
+    df = _table_with(path, encoder.numbers+encoder.categories)
+    return [(f'{path} row {i+1}', row) for i,row in df.iterrows()]
+
+def _rows_with_files(path, column, run):
+    "Files or texts of a column, each with its row"
+    encoder,source = run.table.encoder,run.settings['source']
+    if column not in (None, source):
+        raise ValueError(f"--input {column}: this run takes the column {source} and others")
+    df = _table_with(path, [source, *encoder.numbers, *encoder.categories])
+    return [(f, (o, row)) for (f,o),(_,row) in zip(_cells(path, source, run), df.iterrows())]
+
+def _table_with(path, columns):
+    "A table; raises ValueError, naming it, where columns are missing, or for what is no table"
+    from perceivers.files import read_table
+    takes = f"a CSV or Parquet file with the columns {', '.join(columns)[:200]}"
+    if not path.exists(): raise FileNotFoundError(f"{path}: there is no such file")
+    if path.suffix.lower() not in ('.csv','.parquet') or path.is_dir():
+        raise ValueError(f"{path}: this run takes rows of a table: {takes}")
+    df = read_table(path)
+    gone = [o for o in columns if o not in df]
+    if gone: raise ValueError(f"{path} has no column {', '.join(gone)[:200]}: this run takes {takes}")
+    return df
+
+def _files_in(folder, run):
+    "Files of a folder and of those in it, of the kind that a run takes"
+    from perceivers.files import file_suffixes
+    kind = run.settings.get('kind', 'images')
+    if kind=='series': raise ValueError(f"{folder} is a folder: name the files of series in it")
+    if run.task=='segmentation' and (folder/'images').is_dir() and (folder/'masks').is_dir():
+        warnings.warn(f"{folder} has folders images and masks: the images alone are read")
+        folder = folder/'images'
+    visible = (f for f in folder.rglob('*') if f.is_file() and not f.name.startswith('.'))
+    found = sorted(f for f in visible if f.suffix.lower() in file_suffixes[kind])
+    if not found: raise ValueError(f"{folder}: there are no {kind} in this folder")
+    return [(f, f) for f in found]
 
 def _expand(given, column, run):
     "Names and samples: files, files of folders, and what CSV and npz files hold"
-    from perceivers.files import file_suffixes, read_table
     kind = run.settings.get('kind', 'images')
     for o in map(Path, given):
         suffix = o.suffix.lower()
-        if suffix=='.npz': yield from _arrays(o, column, run)
-        elif kind=='table': yield from ((f'{o} row {i+1}', row) for i,row in read_table(o).iterrows())
-        elif suffix in ('.csv','.parquet'): yield from _cells(o, column, run)
-        elif kind=='series' and o.is_dir(): raise ValueError(f"{o} is a folder: name the files of series in it")
-        elif o.is_dir():
-            visible = (f for f in o.rglob('*') if f.is_file() and not f.name.startswith('.'))
-            found = sorted(f for f in visible if f.suffix.lower() in file_suffixes[kind])
-            if not found: raise ValueError(f"{o}: there are no {kind} in this folder")
-            yield from ((f, f) for f in found)
+        if run.table: yield from _rows_with_files(o, column, run)
+        elif suffix=='.npz': yield from _arrays(o, column, run)
+        elif kind=='table': yield from _rows(o, run)
+        elif suffix in ('.csv','.parquet') and kind!='series': yield from _cells(o, column, run)
+        elif o.is_dir(): yield from _files_in(o, run)
         else: yield o,o
+
+def _counted_kind(samples):
+    "What samples are called: files, rows of tables, or samples of arrays"
+    kinds = {'file' if isinstance(f, Path) else f.split()[-2] for f,_ in samples}
+    return f"{kinds.pop() if len(kinds)==1 else 'sample'}s"
+
+def _changed(done):
+    "What was done to an image, in words: where its shape is kept, nothing is cropped"
+    def said(o):
+        m = re.fullmatch(r'(crop|pad|squish) from (\d+)×(\d+) to (\d+)×(\d+)', o)
+        if not m: return o
+        h,w,to_h,to_w = map(int, m.groups()[1:])
+        how = {'crop':'cropped and resized', 'pad':'padded and resized', 'squish':'squished'}[m[1]]
+        return f"{'resized' if h*to_w==w*to_h else how}{o[len(m[1]):]}"
+    return ', '.join(map(said, done))
 
 def _in_words(task, named, top):
     "What is said of a file"
@@ -294,6 +373,7 @@ def _write_mask(folder, name, sample, run, y):
     from perceivers.runs import write_whole
     size = sample.shape[:2] if getattr(sample, 'ndim', 0)==2 else open_image(sample).size[::-1]
     stem = name.stem if isinstance(name, Path) else Path(name).name.replace('.npz sample ', '-')
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder/f'{stem}.png'
     write_whole(path, lambda p: run.mask(y, size).save(p))
     return path
@@ -310,9 +390,9 @@ def _check_predict(files, csv, out, overwrite):
 
 def perceivers_predict(
     run:str, # folder of a run
-    *files:str, # files, folders of them, CSV files that name them, tables or npz files
+    *files:str, # files, folders of them, CSV files that name them relative to their own folder, tables or npz files
     top:int=3, # classes to print for each
-    csv:str=None, # file for a table with all classes, or values
+    csv:str=None, # file for a table with all classes, or values; not written where nothing could be read
     out:str=None, # of a segmentation: folder for the masks, PNG files as large as the pictures
     input:str=None, # the column of a CSV file that names the files or holds the texts; the array of an npz file
     overwrite:bool=False, # replace the file of --csv, and masks in --out
@@ -325,7 +405,7 @@ def perceivers_predict(
     if out and run.task!='segmentation':
         raise ValueError(f"--out {out} is for masks, and {run.path} is a run of the task {run.task}")
     samples = list(_expand(files, input, run))
-    if out: Path(out).mkdir(parents=True, exist_ok=True)
+    listed = any(Path(o).suffix.lower() in ('.csv','.parquet') for o in files)
     for f,sample in samples:
         try:
             xb,done = run.prepare(sample)
@@ -334,16 +414,23 @@ def perceivers_predict(
             if out: mask = _write_mask(Path(out), f, sample, run, y)
             if mask in written: raise ValueError(f"{mask} is the mask of another file of that name, too")
             written |= {mask} - {''}
-            note = f"  ({', '.join(done)})" if done else ''
+            note = f"  ({_changed(done)})" if done else ''
             print(f"{f}: {_in_words(run.task, named, top)}{note}{f' -> {mask}' if mask else ''}")
             rows.append((f, named, mask, ''))
         except BrokenPipeError: raise # whoever read the lines has gone
         except (ValueError, OSError) as e:
-            rows.append((f, None, '', ' '.join(str(e).split())))
-            if len(samples) > 1: print(f"{f}: error: {rows[-1][-1]}", file=sys.stderr)
-    if csv: _write_table(Path(csv), run, rows)
+            why = ' '.join(str(e).split()).removeprefix(f'{f}: ')
+            if listed and isinstance(e, FileNotFoundError): why += f'; {_relative}'
+            rows.append((f, None, '', why))
+            if len(samples) > 1: print(f"{f}: error: {why}", file=sys.stderr)
     bad = [error for *_,error in rows if error]
-    if bad: raise ValueError(bad[0] if len(samples)==1 else f"{len(bad)} of {len(samples)} files could not be read")
+    if csv and len(bad) < len(rows): _write_table(Path(csv), run, rows)
+    if bad and len(samples)==1:
+        name = str(samples[0][0])
+        raise ValueError(bad[0] if name in bad[0] else f'{name}: {bad[0]}')
+    if bad:
+        unwritten = f", so --csv {csv} is not written" if csv and len(bad)==len(rows) else ''
+        raise ValueError(f"{len(bad)} of {len(samples)} {_counted_kind(samples)} could not be read{unwritten}")
     if run.task=='segmentation' and not out: print("shares of the pixels; --out FOLDER writes the masks")
 
 def predict_command()->None:
@@ -367,8 +454,11 @@ _how_prepared = {
     'table': "one row of float32: numbers minus mean, divided by std, in the order of the columns; then categories as "
         "indices from 0 in their lists; NaN for what is missing"}
 _how_read = dict(category="logits; softmax gives probabilities of vocab", multi="logits; sigmoid gives a probability "
-    "for each of vocab", regression="value*unit[1]+unit[0], each of names its own", segmentation="logits (batch, "
-    "class, height, width); softmax over classes gives probabilities, vocab the values of a mask's pixels")
+    "for each of vocab", regression="values in the unit of the data, one for each of names; where unit is not null, "
+    "first value*unit[1]+unit[0]", segmentation="logits (batch, "
+    "class, height, width); softmax over classes gives probabilities. For the mask of a picture: argmax over classes, "
+    "the value of vocab with that index, then resize to the picture's height and width by the nearest neighbour "
+    "(Image.resize of Pillow with NEAREST)")
 
 def _example(r, kind):
     "A batch of two, as the model takes it, masks behind their elements; and the names of its axes"
@@ -398,26 +488,33 @@ def _difference(path, model, xb):
 
 def perceivers_export(
     run:str, # folder of a run
-    out:str=None, # the file; RUN/model.onnx by default
-    overwrite:bool=False, # replace the file
+    out:str=None, # the file, whose name ends in .onnx; RUN/model.onnx by default; its notes are beside it, in FILE.json
+    overwrite:bool=False, # replace the file and its notes
     classes:str=None, # module with classes of your own that the model is made of
 )->None:
-    "Writes the model of a run as an ONNX file, for any batch, with notes on how its inputs are prepared"
+    "Writes the model of a run as an ONNX file, for any batch, with notes on its inputs and outputs"
     path = Path(out or f'{run}/model.onnx')
+    beside = path.with_name(f'{path.name}.json')
+    if path.is_dir(): raise ValueError(f"--out {path} is a folder: name a file, such as {path/'model.onnx'}")
+    if path.suffix.lower()!='.onnx': raise ValueError(f"--out {path}: the name must end in .onnx")
     if not path.parent.is_dir(): raise ValueError(f"--out {path}: there is no folder {path.parent}")
-    if path.exists() and not overwrite: raise ValueError(f"--out {path} is there already: --overwrite replaces it")
+    there = next((o for o in (path,beside) if o.exists()), None)
+    if there and not overwrite: raise ValueError(f"--out {path}: {there} is there already: --overwrite replaces it")
     from perceivers.export import export_onnx
     from perceivers.runs import load_run, write_whole
     r = load_run(run, _classes(classes))
     kind = r.settings.get('kind', 'images')
+    if r.table: raise ValueError(f"{run} takes {kind} and columns beside them: call export_onnx of perceivers.export, "
+                                 "with your batch")
     if not hasattr(r.model, 'input') or kind not in _how_prepared:
         what = type(r.model).__name__
         raise ValueError(f"{run} holds a {what} for {kind}: call export_onnx of perceivers.export, with your batch")
     xb,axes = _example(r, kind)
     names = export_onnx(r.model, path, *xb)
     shape = ['batch', *(k if k=='length' else n for k,n in zip(axes, xb[0].shape[1:]))]
-    notes = dict(inputs=names['inputs'], shape=shape, axes=['batch',*axes], outputs=names['outputs'], task=r.task,
-        vocab=r.vocab, names=r.settings.get('names'), unit=r.unit, preparation=r.settings['preparation'],
+    dtypes = [str(o.dtype).removeprefix('torch.') for o in xb]
+    notes = dict(inputs=names['inputs'], dtypes=dtypes, shape=shape, axes=['batch',*axes], outputs=names['outputs'],
+        task=r.task, vocab=r.vocab, names=r.settings.get('names'), unit=r.unit, preparation=r.settings['preparation'],
         how=_how_prepared[kind], output=_how_read[r.task])
     if kind in ('sounds','series'): notes['patch'] = r.model.input.patch[0] if r.model.input.stem is None else 1
     import onnx
@@ -425,10 +522,10 @@ def perceivers_export(
     onnx.helper.set_model_props(model, {'perceivers':json.dumps(notes)})
     write_whole(path, lambda p: onnx.save(model, p))
     text = json.dumps(notes, indent=1)+'\n'
-    write_whole(path.with_suffix('.onnx.json'), lambda p: p.write_text(text, encoding='utf-8'))
+    write_whole(beside, lambda p: p.write_text(text, encoding='utf-8'))
     mask = f", {names['inputs'][1]} (batch, length)" if len(xb) > 1 else ''
     print(f"{path}: {names['inputs'][0]} ({', '.join(map(str, shape))}){mask} -> {', '.join(names['outputs'])}; "
-          f"notes in {path.stem}.onnx.json{_difference(path, r.model, xb)}")
+          f"notes in {beside.name}{_difference(path, r.model, xb)}")
 
 def export_command()->None:
     "`perceivers_export` as the shell calls it"

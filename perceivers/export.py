@@ -65,13 +65,18 @@ def _example(xb):
             raise ValueError(f"xb holds a tensor {tuple(x.shape)}: must be (B, …) with at least one sample")
     return tuple(x if x.shape[0] > 1 else x.expand(2, *x.shape[1:]).contiguous() for x in xb)
 
-def _open_sizes(xb, batch, tokens, other):
-    "Which sizes of each tensor stay open: the batch, a mask's tokens, and others where they can"
-    def sizes(i, x):
-        is_mask = i > 0 and x.dtype==torch.bool and x.ndim==2
-        return {0:batch, **({1:tokens} if is_mask else {d:other for d in range(1, x.ndim)})}
-    first,*rest = [sizes(i, x) for i,x in enumerate(xb)]
+def _is_mask(xb, i): return 0 < i < len(xb) and xb[i].dtype==torch.bool and xb[i].ndim==2
+
+def _open_sizes(xb, batch, tokens, others):
+    "Which sizes of each tensor stay open: the batch, a mask's tokens, and what `others` gives for an element"
+    first,*rest = [{0:batch, **({1:tokens} if _is_mask(xb, i) else others(i))} for i in range(len(xb))]
     return (first, tuple(rest)) if rest else (first,)
+
+def _open_lengths(xb, i, from_tokens):
+    "The axes of an element whose size an ONNX file leaves open: those that its mask goes along, or the tokens"
+    if not _is_mask(xb, i+1): return [1] if from_tokens else []
+    axes = range(1, xb[i].ndim)
+    return [d for d in axes if xb[i].shape[d]==xb[i+1].shape[1]] or axes # a mask of patches has no axis of its size
 
 def export_program(
     model:PerceiverModel, # Perceiver or PerceiverIO; exported in evaluation mode
@@ -85,7 +90,7 @@ def export_program(
     exported,xb = Exported(model, attention, from_tokens),_example(xb)
     training = model.training
     D = torch.export.Dim
-    sizes = _open_sizes(xb, D.DYNAMIC, D.DYNAMIC, D.AUTO)
+    sizes = _open_sizes(xb, D.DYNAMIC, D.DYNAMIC, lambda i: {d:D.AUTO for d in range(1, xb[i].ndim)})
     try: program = torch.export.export(exported.eval(), xb, dynamic_shapes=sizes)
     finally: model.train(training)
     return program
@@ -99,7 +104,7 @@ def export_onnx(
     from_tokens:bool=False, # take tokens (B, M, C) and a mask, and not what the input adapter takes
     names:list[str]|None=None, # of the inputs, in order; None: input0, input0_mask, input1, …
 )->dict[str, list[str]]: # {'inputs': names, 'outputs': names}
-    """A model as an ONNX file, for any batch, and any number of tokens where there is a mask
+    """A model as an ONNX file, for any batch, and any length where there is a mask; all other sizes are fixed
 
     Raises ImportError where onnx or onnxscript is missing; TypeError or ValueError for a wrong example; RuntimeError
     where a size could not stay open."""
@@ -119,7 +124,8 @@ def export_onnx(
     training = model.training
     try:
         with torch.no_grad(): outputs = _output_names(model, exported.eval()(*xb), attention)
-        sizes = _open_sizes(xb, 'batch', 'tokens', torch.export.Dim.AUTO)
+        auto = torch.export.Dim.AUTO
+        sizes = _open_sizes(xb, 'batch', 'length', lambda i: {d:auto for d in _open_lengths(xb, i, from_tokens)})
         program = torch.onnx.export(exported, xb, dynamo=True, dynamic_shapes=sizes, input_names=inputs,
             output_names=outputs, verbose=False)
     finally: model.train(training)
@@ -133,7 +139,7 @@ def _input_names(xb):
     "input0, input0_mask, input1, …"
     names,n = [],-1
     for i,x in enumerate(xb):
-        is_mask = i > 0 and x.dtype==torch.bool and x.ndim==2 and not names[-1].endswith('_mask')
+        is_mask = _is_mask(xb, i) and not names[-1].endswith('_mask')
         n += not is_mask
         names.append(f'input{n}_mask' if is_mask else f'input{n}')
     return names
@@ -148,10 +154,9 @@ def _output_names(model, out, attention):
 
 def _check_open(proto, xb):
     "Raises RuntimeError where the batch, or the tokens of a mask, have a fixed size in an ONNX file"
-    for i,(info,x) in enumerate(zip(proto.graph.input, xb)):
+    for i,info in enumerate(proto.graph.input):
         dims = info.type.tensor_type.shape.dim
-        open_ = [0,1] if i > 0 and x.dtype==torch.bool and x.ndim==2 else [0]
-        for d in open_:
+        for d in [0,1] if _is_mask(xb, i) else [0]:
             if not dims[d].dim_param:
                 raise RuntimeError(f"{info.name}: "
                     f"axis {d} was fixed at {dims[d].dim_value}, so the file would take no other size")

@@ -21,7 +21,7 @@ from .datablocks import AudioBlock, BytesBlock, PointCloudBlock, TableBlock, Tab
 from .datablocks import audio_suffixes
 from .encoder import scales
 from .images import PreparedImageBlock, PrepareImage, RandomAffine, cifar100_dls, cifar10_dls, class_files
-from .images import digits_dls, folder_dls, image_formats, imagenette_dls, mnist_dls
+from .images import check_files, digits_dls, folder_dls, image_formats, imagenette_dls, mnist_dls
 from .learner import choose_patch
 from fastai.vision.all import CategoryBlock, DataBlock, Flip, IndexSplitter, L, MultiCategoryBlock, RegressionBlock
 from fastai.vision.all import TensorMask, Transform, TransformBlock, default_device, imagenet_stats
@@ -51,7 +51,7 @@ def recipe(
 )->dict: # every setting of the run
     "The settings of a run; raises ValueError for an unknown recipe, or a setting that the recipe does not have"
     known = recipes.get(data, recipes['folder'])
-    if name not in known: raise ValueError(f"recipe={name}: must be one of {', '.join(known)} for this data")
+    if name not in known: raise ValueError(f"recipe={name}: must be {' or '.join(known)} for this data")
     given = {k:v for k,v in given.items() if v is not None}
     unknown = [k for k in given if k not in known[name]]
     if unknown: raise ValueError(f"{unknown[0]}={given[unknown[0]]}: a recipe for {data} has no such setting")
@@ -81,13 +81,13 @@ tasks = 'category','multi','regression','segmentation'
 @dataclass
 class Samples:
     "Inputs, a target for each, and what both are"
-    inputs:list # files, texts, arrays, or rows of a table as dicts
+    inputs:list # files, texts, arrays, or rows of a table as dicts; a file or text beside a row is a tuple of both
     targets:list # names of classes; 0 or 1 for each label; values; files or arrays of masks
     kind:str # of the inputs: images, sounds, texts, points, series or table
     task:str # one of `tasks`
     vocab:list|None=None # names of classes or labels; of masks: the values
     names:list|tuple=() # of the values of a regression
-    columns:tuple=((), ()) # of a table: those of numbers, and those of words
+    columns:tuple=((), ()) # of rows: those of numbers, and those of words
     source:str|None=None # the column, or the array, that holds the inputs or names their files
 
 def _walk(path, depth=3):
@@ -157,29 +157,32 @@ def _column_kind(x):
     return 'text' if is_long else None
 
 def _table_inputs(df, names, path, say):
-    "The kind of the inputs, the inputs, of a table its columns of numbers and of words, and the one column of others"
+    "The kind of the inputs, the inputs, the columns of numbers and of words, and the one column of files or texts"
     kinds = {k:_column_kind(df[k]) for k in names}
     alone = [k for k in names if kinds[k] is None]
     if alone: say(f"left out, because nearly every row differs there: {', '.join(alone)}")
     names = [k for k in names if k not in alone]
     if not names: raise ValueError(f"{path} has no column to predict from")
-    special = next((k for k in names if kinds[k] not in ('numbers','words')), None)
-    if special and len(names) > 1:
-        what = 'holds free text' if kinds[special]=='text' else f'names files of {kinds[special]}'
-        rest = ','.join(k for k in names if kinds[k] in ('numbers','words'))
-        others = f", and input={rest} on the others" if rest else ''
-        raise ValueError(f"column {special!r} of {path} {what}, which does not go with other columns: "
-                         f"input={special} trains on it alone{others}")
-    if special is None:
-        columns = [[k for k in names if kinds[k]==o] for o in ('numbers','words')]
-        return 'table',df[names].to_dict('records'),columns,None
+    columns = [[k for k in names if kinds[k]==o] for o in ('numbers','words')]
+    others = [k for k in names if k in sum(columns, [])]
+    special,*more = [k for k in names if k not in others] or [None]
+    if more:
+        raise ValueError(f"columns {special!r} and {more[0]!r} of {path} hold texts or name files, and one of them can "
+                         f"be taken: input={','.join([special, *others])} leaves the other out")
+    if special is None: return 'table',df[names].to_dict('records'),columns,None
+    def beside(inputs):
+        "Inputs, each with its row where there are other columns"
+        return (list(zip(inputs, df[others].to_dict('records'))),columns) if others else (inputs,((), ()))
     cells = df[special]
-    if cells.isna().any(): raise ValueError(f"column {special!r} of {path} is empty in {int(cells.isna().sum())} rows")
-    if kinds[special]=='text': return 'texts',cells.astype(str).tolist(),((), ()),special
+    n_empty = int(cells.isna().sum())
+    if n_empty: raise ValueError(f"column {special!r} of {path} is empty in {counted(n_empty, 'row')}")
+    if kinds[special]=='text': return 'texts',*beside(cells.astype(str).tolist()),special
     files = [Path(path).parent/o for o in cells]
     missing = next((o for o in files if not o.is_file()), None)
-    if missing: raise ValueError(f"{missing} is named in column {special!r} of {path}, and there is no such file")
-    return kinds[special],files,((), ()),special
+    if missing:
+        raise ValueError(f"{missing} is named in column {special!r} of {path}, and there is no such file: names in a "
+                         "CSV file are relative to its folder")
+    return kinds[special],*beside(files),special
 
 # %% ../nbs/26_files.ipynb #be5452fb
 def _value_task(y):
@@ -216,6 +219,18 @@ def _check_task(task):
     "Raises ValueError for a task that a table or arrays do not have"
     if task not in (None, *tasks): raise ValueError(f"task={task}: must be one of {', '.join(tasks)}")
 
+def _check_vocab(vocab, n, target, say):
+    "Raises ValueError for one class, or as many as samples; says which classes differ in case and blanks alone"
+    if len(vocab) < 2: raise ValueError(f"target={target} has one class only, {vocab[0]}")
+    if len(vocab)==n:
+        raise ValueError(f"target={target} has another value in each of {counted(n, 'sample')}, so these are no "
+                         "classes; for numbers, task=regression predicts them")
+    alike = {}
+    for k in vocab: alike.setdefault(' '.join(k.split()).casefold(), []).append(k)
+    for same in alike.values():
+        said = ', '.join(map(repr, same))
+        if len(same) > 1: say(f"{target} has classes that differ in case and blanks alone: {said}")
+
 def table_samples(
     path:str|Path, # a CSV or Parquet file
     target:str=None, # the column to predict, or several with commas
@@ -243,8 +258,7 @@ def table_samples(
     df = df[~gone].reset_index(drop=True)
     if not len(df): raise ValueError(f"target={target}: every row is empty there")
     task,values,vocab = _table_target(df, targets, task)
-    if vocab and task=='category' and len(vocab) < 2:
-        raise ValueError(f"target={target} has one class only, {vocab[0]}")
+    if vocab and task=='category': _check_vocab(vocab, len(values), target, say)
     kind,rows,columns,source = _table_inputs(df, names, path, say)
     return Samples(rows, values, kind, task, vocab, targets if task=='regression' else [], columns, source)
 
@@ -262,8 +276,8 @@ def _stored_array(path, info):
 
 def read_arrays(
     path:str|Path, # an npz file
-)->dict: # arrays of numbers by name
-    "The arrays of an npz file; raises ValueError, naming it, if it is damaged; arrays of other things are left out"
+)->dict: # arrays of numbers and of text by name; None for an array of Python objects
+    "The arrays of an npz file; raises ValueError, naming it, if it is damaged"
     path,found = Path(path),{}
     try:
         with zipfile.ZipFile(path) as z:
@@ -275,8 +289,8 @@ def read_arrays(
                     stored = info.compress_type==zipfile.ZIP_STORED
                     with z.open(info) as f: a = None if stored else np.load(io.BytesIO(f.read()), allow_pickle=False)
                     a = _stored_array(path, info) if stored else a
-                except ValueError: continue # objects
-                if a.dtype.kind in 'biuf': found[info.filename.removesuffix('.npy')] = a
+                except ValueError: a = None # objects
+                if a is None or a.dtype.kind in 'biufUS': found[info.filename.removesuffix('.npy')] = a
     except (ValueError, OSError, zipfile.BadZipFile, zlib.error, EOFError) as e:
         raise ValueError(f"{path} cannot be read as arrays: {str(e)[:200]}") from None
     return found
@@ -288,10 +302,15 @@ def named_array(
     option:str, # for the error
     path:Path, # for the error
 )->str: # a key of `arrays`
-    "The name of an array; raises ValueError, saying what is there, without one"
+    "The name of an array; raises ValueError, saying what is there, without one, and for one that cannot be used"
     name = given or next((o for o in usual if o in arrays), None)
+    if name in arrays and arrays[name] is None:
+        raise ValueError(f"{option}={name}: {path} holds Python objects there: save it as an array of numbers or of "
+                         f"text, such as {name}.astype(str)")
+    if name in arrays and option=='input' and arrays[name].dtype.kind in 'US':
+        raise ValueError(f"input={name}: {path} holds text there: must be numbers; texts go into a CSV file")
     if name in arrays: return name
-    there = ', '.join(f'{k} {v.shape}' for k,v in arrays.items())[:300] or 'none of numbers'
+    there = ', '.join(f"{k} {'of objects' if v is None else v.shape}" for k,v in arrays.items())[:300] or 'none'
     raise ValueError(f"{option}={name or '…'}: name an array of {path}: there are {there}")
 
 def array_inputs(
@@ -310,6 +329,9 @@ def array_inputs(
 
 def _array_target(y, name, task, kind):
     "Task, targets, and names of classes or labels, of an array to predict"
+    if y.dtype.kind=='S': y = np.char.decode(y, 'utf-8', 'replace')
+    if y.dtype.kind=='U' and task not in (None,'category'):
+        raise ValueError(f"target={name}: holds text, and the task {task} needs numbers")
     task = task or ('segmentation' if y.ndim==3 and kind=='images' else
                     'multi' if y.ndim==2 and y.shape[1] > 1 and np.isin(y, (0,1)).all() else
                     'category' if y.dtype.kind=='b' else _value_task(y.ravel()) if y.ndim==1 else 'regression')
@@ -317,7 +339,8 @@ def _array_target(y, name, task, kind):
     if y.ndim not in wanted:
         shapes = ' or '.join(('(n,)','(n, c)','(n, height, width)')[o-1] for o in wanted)
         raise ValueError(f"target={name}: has shape {y.shape}, must be {shapes} for the task {task}")
-    if y.dtype.kind=='f' and not np.isfinite(y).all(): raise ValueError(f"target={name}: has NaN or infinite values")
+    if y.dtype.kind=='U': return task,y.tolist(),sorted(set(y.tolist()))
+    _check_finite(y, f'target={name}', name)
     if task=='regression': return task,y.reshape(len(y), -1).astype(float).tolist(),None
     if y.dtype.kind=='f' and (y!=y.round()).any(): raise ValueError(f"target={name}: {task} needs whole numbers")
     whole = y.astype(np.int64)
@@ -327,11 +350,20 @@ def _array_target(y, name, task, kind):
         return task,whole.astype(float).tolist(),[str(i) for i in range(whole.shape[1])]
     return task,[str(o) for o in whole.tolist()],[str(o) for o in np.unique(whole).tolist()]
 
+def _check_finite(x, what, name):
+    "Raises ValueError, naming the array and the first sample, where an array has NaN or infinite values"
+    if x.dtype.kind!='f': return
+    i = next((i for i,o in enumerate(x) if not np.isfinite(o).all()), None)
+    if i is not None:
+        raise ValueError(f"{what}: has NaN or infinite values, first in sample {i+1}, {name}[{i}]: fill them, or leave "
+                         "such samples out")
+
 def array_samples(
     path:str|Path, # an npz file
     target:str=None, # name of the array to predict; None: y or targets
     inputs:list=None, # name of the array to predict from, in a list; None: x or inputs
     task:str=None, # one of `tasks`; None: by the target's values
+    say=print, # told of what looks wrong
 )->Samples:
     "Samples of an npz file; raises ValueError, naming the array, for what cannot be trained on"
     arrays = read_arrays(path)
@@ -343,8 +375,12 @@ def array_samples(
     if not x.ndim or not y.ndim or len(x)!=len(y):
         raise ValueError(f"{path}: {nx} has shape {x.shape} and {ny} {y.shape}: they must have as many samples")
     rows,kind,numbers = array_inputs(x, nx)
+    if kind!='table': _check_finite(x, f'input={nx} of {path}', nx) # of a table, NaN is a missing value
+    if kind=='series' and x.shape[1] > x.shape[2]:
+        say(f"{nx} has {x.shape[1]} channels of {counted(x.shape[2], 'step')}: must be (n, channels, steps); if its "
+            "axes are swapped, swap them back")
     task,targets,vocab = _array_target(y, ny, task, kind)
-    if task=='category' and len(vocab) < 2: raise ValueError(f"target={ny} has one class only, {vocab[0]}")
+    if task=='category': _check_vocab(vocab, len(targets), ny, say)
     k = len(targets[0]) if task=='regression' else 0
     names = [f'{ny}{i}' for i in range(k)] if k > 1 else [ny]*k
     return Samples(rows, targets, kind, task, vocab, names, (numbers, []), nx)
@@ -436,7 +472,9 @@ class _Sample:
     input:object
     target:object
 
-def _input_of(o): return o.input if isinstance(o, _Sample) else o
+def _first_of(o): return o[0] if isinstance(o, tuple) else o # without the row beside it
+def _input_of(o): return _first_of(o.input) if isinstance(o, _Sample) else o
+def _row_of(o): return o.input[1]
 def _target_of(o): return o.target
 
 def _array_sides(a):
@@ -459,8 +497,11 @@ def _input_block(s, r, train):
     if s.kind=='texts': return BytesBlock(max_len=r['max_len'])
     if s.kind=='points': return PointCloudBlock()
     if s.kind=='series': return TimeSeriesBlock()
-    encoder = TableEncoder(*s.columns).fit(pd.DataFrame([s.inputs[i] for i in train]))
-    return TableBlock(**encoder.settings)
+    return _table_block(s.columns, [s.inputs[i] for i in train])
+
+def _table_block(columns, rows):
+    "The block of rows, fitted on those of the training set"
+    return TableBlock(**TableEncoder(*columns).fit(pd.DataFrame(rows)).settings)
 
 def _target_block(s, block, train):
     "The block of the targets"
@@ -474,35 +515,56 @@ def _target_block(s, block, train):
     size = next(f for f in block.type_tfms if isinstance(f, PrepareImage)).preparation.size
     return TransformBlock(type_tfms=MaskReader(size, values))
 
+def _check_inputs(s, block, check):
+    "Raises ValueError, naming the file, where one of at most `check` files, evenly among them, cannot be read"
+    files = [o for o in (*map(_first_of, s.inputs), *s.targets) if isinstance(o, Path)]
+    if not check or not files: return
+    reader = block.type_tfms[0]
+    if s.kind=='images':
+        p = next(f for f in block.type_tfms if isinstance(f, PrepareImage)).preparation
+        try: check_files(files, p, check)
+        except ValueError as e: raise ValueError(str(e).removesuffix("; bad='skip' leaves such files out")) from None
+    elif s.kind in ('sounds','points'):
+        for i in range(0, len(files), -(-len(files)//check)): reader(files[i])
+
 def samples_dls(
     s:Samples, # what is trained on
     r:dict, # settings, from `recipe`
     workers:int=0, # processes that read files
     data:str='', # its name, for errors
-)->SplitDataLoaders: # batches (x, y), with attributes that say what they are: `kind`, `task`, `unit`, `names`, `n_test`
+    check:int=10_000, # files that are read beforehand, evenly among them if there are more; 0: none
+)->SplitDataLoaders: # batches (x, y), with attributes that say what they are: `kind`, `task`, `names`, `n_test`
     "Loaders over three sets, cut always alike; the test set is read at its first use"
     index = {k:i for i,k in enumerate(s.vocab or ())}
     is_class = s.task=='category'
     y = torch.tensor([index[o] for o in s.targets]) if is_class else torch.zeros(len(s.targets), dtype=torch.long)
     train,valid,test = _cut(y, data)
-    targets,unit = s.targets,None
     if s.task=='regression':
-        known = torch.tensor([targets[i] for i in train], dtype=torch.float64)
-        spread = known.std(0) if len(known) > 1 else torch.ones(known.shape[1])
-        unit = [known.mean(0).tolist(), torch.where(spread > 0, spread, 1.).tolist()]
-        targets = [[(v-m)/d for v,m,d in zip(o, *unit)] for o in targets]
-    items = [_Sample(*o) for o in zip(s.inputs, targets)]
+        known = torch.tensor([s.targets[i] for i in train], dtype=torch.float64)
+        far = known.mean(0).abs() > 1e5*known.std(0).clamp(min=1e-30)
+        if far.any() and known.std(0)[far].max() > 0:
+            k = int(far.nonzero()[0])
+            raise ValueError(f"target={s.names[k]}: has a mean of {known.mean(0)[k]:.8g} and a standard deviation of "
+                             f"{known.std(0)[k]:.3g}, too little beside it for float32: subtract the mean first")
+    items = [_Sample(*o) for o in zip(s.inputs, s.targets)]
     first = _input_block(s, r, train)
+    _check_inputs(s, first, check)
     augment = [kind(r[k]) for kind,k in ((RandomShift,'shift'), (RandomAffine,'affine')) if r.get(k)]
     if r.get('flip'): augment.append(Flip())
-    block = DataBlock((first, _target_block(s, first, train+valid)), getters=[_input_of, _target_of],
+    is_beside = isinstance(s.inputs[0], tuple)
+    inputs,getters = [first],[_input_of]
+    if is_beside:
+        inputs.append(_table_block(s.columns, [s.inputs[i][1] for i in train]))
+        getters.append(_row_of)
+    block = DataBlock((*inputs, _target_block(s, first, train+valid)), n_inp=len(inputs),
+        getters=[*getters, _target_of],
         splitter=IndexSplitter(range(len(train), len(train)+len(valid))), batch_tfms=augment)
     dls = block.dataloaders([items[i] for i in train+valid], **even_batches(len(train), r['bs']), val_bs=r['bs'],
                             num_workers=workers, device=default_device())
     def get_test(): return dls.test_dl([items[i] for i in test], with_labels=True)
     res = SplitDataLoaders(*dls.loaders, get_test=get_test, device=dls.device)
-    res.kind,res.task,res.unit,res.names,res.n_test,res.is_cut = s.kind,s.task,unit,s.names,len(test),True
-    res.source = s.source
+    res.kind,res.task,res.names,res.n_test,res.is_cut = s.kind,s.task,s.names,len(test),True
+    res.source,res.beside = s.source,sum(map(list, s.columns), []) if is_beside else []
     if s.vocab: res.vocab = s.vocab
     return res
 
@@ -527,8 +589,20 @@ def _image_dls(data, r, workers, bad, check):
         dls = imagenette_dls(**tfms) if data=='imagenette' else folder_dls(data, **tfms)
         dls.is_cut = isinstance(dls.tested, list)
         dls.n_test = len(dls.tested if dls.is_cut else class_files(dls.tested)[0])
-    dls.kind,dls.task,dls.unit,dls.names,dls.source = 'images','category',None,(),None
+    dls.kind,dls.task,dls.names,dls.source,dls.beside = 'images','category',(),None,[]
     return dls
+
+def _check_folders(data):
+    "Raises ValueError for folders of a segmentation of which one is missing or has another name"
+    names = sorted(o.name for o in Path(data).iterdir() if o.is_dir()) if Path(data).is_dir() else []
+    low = [o.lower() for o in names]
+    pictures = any(o in ('image','images','img','imgs') for o in low)
+    masks = any(o.startswith('mask') for o in low)
+    wanted = f"a segmentation has images in {data}/images and masks of the same names in {data}/masks"
+    if len(names)==1 and names[0].lower() in ('images','masks'):
+        raise ValueError(f"data={data} has one folder, {names[0]}: {wanted}; classes are two folders or more")
+    if len(names)==2 and masks and pictures:
+        raise ValueError(f"data={data} has the folders {names[0]} and {names[1]}: {wanted}")
 
 def _are_masks(data): return Path(data).is_dir() and {'images','masks'} <= {o.name for o in Path(data).iterdir()}
 
@@ -539,11 +613,13 @@ def _read_samples(data, target, inputs, task, say=print):
         raise ValueError(f"data={data!r} is neither a folder nor a file nor one of auto, {', '.join(named_data)}")
     elif Path(data).resolve() in (Path('/'), Path.home()):
         raise ValueError(f"data={data} is a whole disk or home, not a folder of classes")
-    elif Path(data).is_file() and Path(data).suffix.lower()=='.npz': return array_samples(data, target, inputs, task)
+    elif Path(data).is_file() and Path(data).suffix.lower()=='.npz':
+        return array_samples(data, target, inputs, task, say)
     elif Path(data).is_file() and Path(data).suffix.lower() in ('.csv','.parquet'):
         return table_samples(data, target, inputs, task, say)
     elif _are_masks(data): samples,kind = mask_samples(data),'masks'
     else:
+        _check_folders(data)
         kind = data_kind(data)
         samples = None if kind=='images' else folder_samples(data, kind)
     given = dict(target=target, input=inputs, task=None if kind=='masks' and task=='segmentation' else task)
@@ -554,16 +630,30 @@ def _read_samples(data, target, inputs, task, say=print):
 def _make_dls(data, r, samples, workers=0, bad='raise', check=10_000):
     "Loaders for a name, a folder or a file, as a recipe says"
     if samples is not None and bad!='raise':
-        raise ValueError(f"bad={bad} is for class folders of images, and {data} holds {samples.kind}")
+        raise ValueError(f"bad={bad} is for class folders of images, which {data} is not")
     try:
         if samples is None: return _image_dls(data, r, workers, bad, check)
-        return samples_dls(samples, r, workers, data)
+        return samples_dls(samples, r, workers, data, check)
     except (ValueError, FileNotFoundError) as e:
         if str(data) in str(e) or data in named_data or re.match(r'\w+=', str(e)): raise
         raise ValueError(f"data={data}: {e}") from e
 
+def _count_training(data, samples):
+    "About how many samples the training set will have"
+    if samples is not None: return len(samples.targets)*16//25
+    files = [o for o in _walk(Path(data)) if o.suffix.lower() in file_suffixes['images']]
+    own = [o for o in files if o.relative_to(data).parts[0].lower() in ('train','training')]
+    return len(own)*4//5 if own else len(files)*16//25
+
 def _recipe_for(data, samples, name, given):
-    "The recipe for a source; where arrays have a size of their own, with a patch that fits"
+    "The recipe for a source: a small set has smaller batches, ten an epoch; arrays of their own size a patch that fits"
+    r = _kind_recipe(data, samples, name, given)
+    if data not in named_data and given.get('bs') is None:
+        r['bs'] = max(4, min(r['bs'], _count_training(data, samples)//10))
+    return r
+
+def _kind_recipe(data, samples, name, given):
+    "The recipe for a kind of data"
     kind = 'folder' if samples is None else 'masks' if samples.task=='segmentation' else samples.kind
     r = recipe(data if data in named_data else 'folder' if kind=='images' else kind, name, **given)
     if samples is None or samples.kind!='images': return r
@@ -590,13 +680,14 @@ def load_data(
 
     Raises ValueError for what is neither a name nor a folder nor a file of samples, and for settings that do not apply
     to it."""
+    if bad not in ('raise','skip'): raise ValueError(f"bad={bad}: must be raise or skip")
     if data=='auto':
         try: return load_data('mnist', say, workers, name, target, inputs, task, bad, **given)
         except OSError as e: why = str(e).splitlines()[0]
         say(f"MNIST is not available ({why}), so training on scikit-learn's digits")
         return load_data('digits', say, workers, 'standard', target, inputs, task, bad, **given)
     samples = _read_samples(data, target, inputs, task, say)
-    in_memory = samples is not None and not isinstance(samples.inputs[0], (Path,np.memmap))
+    in_memory = samples is not None and not isinstance(_first_of(samples.inputs[0]), (Path,np.memmap))
     if workers and in_memory: raise ValueError(f"workers={workers}: {data} lies in memory, and nothing is read")
     r = _recipe_for(data, samples, name, given)
     dls = _make_dls(data, r, samples, workers, bad)
@@ -641,8 +732,9 @@ def data_fingerprint(
         items = getattr(ds, 'items', None)
         if isinstance(items, (list,L)) and len(items) and isinstance(_input_of(items[0]), Path):
             for o in items:
-                target = o.target if isinstance(o, _Sample) else ''
-                for f in (_input_of(o), target):
+                is_sample = isinstance(o, _Sample)
+                row = o.input[1:] if is_sample and isinstance(o.input, tuple) else ()
+                for f in (_input_of(o), *row, o.target if is_sample else ''):
                     if isinstance(f, Path): h.update(f'{f.parent.name}/{f.name} {f.stat().st_size}'.encode())
                     else: h.update(str(f).encode())
         else:

@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 from safetensors.torch import load as load_tensors, save as save_tensors
 from . import __version__
 from .checkpoint import load_checkpoint, model_from_settings, model_settings, save_checkpoint
-from .data import ArrayDataset, RegressionLoss, TensorRagged, collate_ragged
+from .data import ArrayDataset, TensorRagged, collate_ragged
 from .datablocks import make_reader, reader_settings
 from .encoder import scales
 from .files import counted, data_fingerprint, load_data, named_data, recipe_dls, tasks, vocab_of
@@ -30,11 +30,11 @@ from .images import from_settings, preparation_settings
 from .inputs import ImageInput
 from fastai.vision.all import BCEWithLogitsLossFlat, Callback, CancelEpochException, ClassificationInterpretation
 from fastai.vision.all import CrossEntropyLossFlat, JaccardCoeffMulti, L, LabelSmoothingCrossEntropyFlat, accuracy
-from fastai.vision.all import accuracy_multi, num_distrib, rank_distrib, set_seed
+from fastai.vision.all import accuracy_multi, mae, num_distrib, rank_distrib, set_seed
 import fastai, PIL.Image
 import perceivers.interpret # gives Learner.show_attention # chkstyle: ignore
-from .learner import AverageWeights, describe, element_patches, infer_output, loss_name, perceiver_learner
-from .learner import pixel_accuracy, several_processes, with_mask
+from .learner import AverageWeights, ScaledPerceiver, describe, element_patches, infer_output, loss_name
+from .learner import few as few_values, perceiver_learner, pixel_accuracy, several_processes, with_mask
 from .perceiver import Perceiver
 
 # %% ../nbs/27_runs.ipynb #84363bad
@@ -46,8 +46,10 @@ def recipe_model(
 )->Perceiver: # untrained
     "The Perceiver of a recipe, for the images of `dls`"
     n_ch,*size = dls.one_batch()[0].shape[1:]
-    adapter = ImageInput(size, n_ch=n_ch, n_bands=r['n_bands'], patch=r['patch'])
-    return Perceiver(adapter, _n_out(dls), **{k:r[k] for k in _encoder})
+    adapter,sizes = ImageInput(size, n_ch=n_ch, n_bands=r['n_bands'], patch=r['patch']),{k:r[k] for k in _encoder}
+    if getattr(dls, 'task', None)!='regression': return Perceiver(adapter, _n_out(dls), **sizes)
+    output = infer_output(dls)[0]
+    return ScaledPerceiver(adapter, output.d_out, **sizes).scale_to(output.target_mean, output.target_std)
 
 def _n_out(dls):
     "How many classes, labels or values a model predicts"
@@ -59,13 +61,16 @@ def _seed_run(seed, dls):
     dls.train.rng = random.Random(seed)
 
 def class_weights(
-    dls, # fastai `DataLoaders` of classes
-)->Tensor: # (c,) n/(c·n_class): the mean over the training set is 1
+    dls, # fastai `DataLoaders` of classes, or of masks
+)->Tensor: # (c,) n/(c·n_class), of masks by their pixels: the mean over the training set is 1
     "A weight for each class, so that all count the same"
-    ds = dls.train_ds
-    y = ds.y if isinstance(ds, ArrayDataset) else torch.tensor([int(ds[i][-1]) for i in range(len(ds))])
-    counts = torch.bincount(y, minlength=len(dls.vocab))
-    return len(y)/(len(counts)*counts.clamp(min=1))
+    ds,n = dls.train_ds,len(dls.vocab)
+    if isinstance(ds, ArrayDataset): counts = torch.bincount(ds.y, minlength=n)
+    else:
+        targets = ds.tls[-1] # without the inputs, which need not be read
+        every = (torch.as_tensor(targets[i]).as_subclass(Tensor).reshape(-1).long() for i in range(len(targets)))
+        counts = sum(torch.bincount(y, minlength=n) for y in every)
+    return counts.sum()/(n*counts.clamp(min=1))
 
 def _recipe_loss(r, weights=None):
     if r.get('smooth'): return LabelSmoothingCrossEntropyFlat(eps=r['smooth'], weight=weights)
@@ -85,10 +90,12 @@ def recipe_learner(
     task = getattr(dls, 'task', 'category')
     if task=='category': kwargs |= dict(loss_func=_recipe_loss(r, weights), metrics=accuracy)
     if task=='multi': kwargs |= dict(loss_func=BCEWithLogitsLossFlat(), metrics=label_accuracy)
-    if task=='regression': kwargs |= dict(loss_func=RegressionLoss(), metrics=_unit_error(dls.unit))
+    if task=='regression': kwargs |= dict(metrics=mae) # the loss follows from the unit of the model's outputs
     if task=='segmentation':
-        kwargs |= dict(loss_func=CrossEntropyLossFlat(axis=1), metrics=[pixel_accuracy, MeanIoU()])
-    if model is None and 'n_bands' in r and task!='segmentation': model = recipe_model(r, dls)
+        loss = CrossEntropyLossFlat(axis=1, weight=weights)
+        kwargs |= dict(loss_func=loss, metrics=[pixel_accuracy, MeanIoU()])
+    alone = task!='segmentation' and not getattr(dls, 'beside', ())
+    if model is None and 'n_bands' in r and alone: model = recipe_model(r, dls)
     if model is None:
         kwargs |= dict(scale='small' if 'n_bands' in r else 'tiny')
         kwargs |= {k:r[k] for k in (*_encoder,'patch','n_bands') if k in r}
@@ -109,12 +116,6 @@ class MeanIoU(JaccardCoeffMulti):
     def accumulate(self, learn)->None:
         "Adds a batch"
         super().accumulate(SimpleNamespace(pred=learn.to_detach(learn.pred), y=learn.to_detach(learn.y)))
-
-def _unit_error(unit):
-    "The mean absolute error in the targets' own units"
-    spread = torch.tensor(unit[1])
-    def mae(pred, y): return ((pred.view(len(y), -1)-y.view(len(y), -1)).abs()*spread.to(y.device)).mean()
-    return mae
 
 def train_recipe(
     r:dict, # settings, from `recipe`
@@ -160,9 +161,12 @@ def take_folder(
 )->Path: # made, or emptied of the old run
     "A folder for a run; raises FileExistsError if it is there already, ValueError if it is no run's to overwrite"
     out = Path(out)
+    if out.exists() and not out.is_dir(): raise ValueError(f"out={out} is a file: name a folder for the run")
+    if out.is_dir() and not (out/'run.json').is_file():
+        if not overwrite or any(not o.name.startswith('.writing') for o in out.iterdir()):
+            raise FileExistsError(f"out={out} is there, has no run.json, and so is not the folder of a run: it is not "
+                                  "replaced, name another one")
     if overwrite and out.is_dir():
-        if not (out/'run.json').is_file() and any(not o.name.startswith('.writing') for o in out.iterdir()):
-            raise ValueError(f"overwrite: {out} has no run.json, so it is not the folder of a run")
         for o in _run_files: (out/o).unlink(missing_ok=True)
         return out
     try: out.mkdir(parents=True)
@@ -247,13 +251,14 @@ class WriteMetrics(Callback):
         self.t0 = time.time()
 
     def before_epoch(self)->None:
-        "Rows of this epoch and later ones, which a run that goes on repeats, are left out"
+        "Rows of this epoch and later ones, which a run that goes on repeats, are left out; starts the epoch's clock"
+        self.t1 = time.time()
         self.rows = self.rows[:self.epoch]
         if self.resume and self.rows: self.before = int(self.rows[-1][-1])
         self.resume = False
 
     def after_epoch(self)->None:
-        "The table so far, with the seconds since the start"
+        "The table so far, with the seconds since the start; the line says those of the epoch"
         head = [*self.recorder.metric_names[:-1], 'seconds']
         row = [self.epoch, *self.recorder.values[-1], self.before+round(time.time()-self.t0)]
         self.rows.append(row)
@@ -262,7 +267,7 @@ class WriteMetrics(Callback):
         try: write_whole(self.path, write)
         except OSError as e: raise OSError(f"{self.path} cannot be written: {e.strerror or e}") from None
         figures = _figures(dict(zip(head[1:-1], row[1:-1]))).replace('train loss', 'train loss (running mean)')
-        if self.say: self.say(f"epoch {self.epoch+1} of {self.n_epoch}: {figures}, {row[-1]} s")
+        if self.say: self.say(f"epoch {self.epoch+1} of {self.n_epoch}: {figures}, {time.time()-self.t1:.0f} s")
 
 # %% ../nbs/27_runs.ipynb #5576b47c
 def _python_state(rng):
@@ -589,9 +594,10 @@ def task_of(
 
 def _preparation(dls):
     "How the loaders prepare a sample; {} where they do not say it"
-    with contextlib.suppress(ValueError): return preparation_settings(dls)
+    beside = {'table':reader_settings(dls)[1]} if getattr(dls, 'beside', ()) else {}
+    with contextlib.suppress(ValueError): return {**preparation_settings(dls), **beside}
     reader = next(iter(reader_settings(dls)), None)
-    return {'reader':reader} if reader else {}
+    return {'reader':reader, **beside} if reader else {}
 
 def _versions()->dict: # name: version
     "The versions that a run depends on"
@@ -611,7 +617,7 @@ def save_run(
     vocab = vocab_of(learn.dls)
     save_checkpoint(plain_model(learn.model), out, classes)
     default = dict(data='', recipe={}, seed=0, device=str(learn.dls.device), threads=torch.get_num_threads(),
-                   unit=getattr(learn.dls, 'unit', None), names=list(getattr(learn.dls, 'names', ())))
+                   names=list(getattr(learn.dls, 'names', ())))
     preparation = run.get('preparation') or _preparation(learn.dls)
     write_settings(out, {**default, **run, 'preparation':preparation, 'task':task, 'versions':_versions(),
                          'vocab':vocab, 'status':'finished'})
@@ -627,7 +633,9 @@ class Run:
     )->None:
         self.path,self.settings,self.model = path,settings,model
         self.vocab,self.task = settings['vocab'],settings['task']
-        p = settings['preparation']
+        p = dict(settings['preparation'])
+        beside = p.pop('table', None)
+        self.table = make_reader(beside) if beside else None # of the row beside a file or a text
         self.reader,self.unit = make_reader(p['reader']) if 'reader' in p else None,settings.get('unit')
         self.preparation = from_settings(p) if p and not self.reader else None
 
@@ -647,9 +655,15 @@ class Run:
         return y.sigmoid() if self.task=='multi' else y.softmax(1)
 
     def prepare(self,
-        o, # a file; of a table, a row
+        o, # a file; of a table, a row; a tuple of both where the run takes both
     )->tuple[list, list]: # a batch of one as the model takes it, and what was done to an image
         "A sample as the model was trained on them; raises ValueError or FileNotFoundError, naming the file"
+        if self.table is None: return self._prepared(o)
+        first,row = o
+        xb,done = self._prepared(first)
+        return [*xb, self.table(row).as_subclass(Tensor)[None]],done
+
+    def _prepared(self, o):
         if self.reader:
             x = self.reader(Path(o) if isinstance(o, str) else o)
             if not isinstance(x, TensorRagged): return [x.as_subclass(Tensor)[None]],[]
@@ -660,7 +674,7 @@ class Run:
         return [self.preparation(o, done)[None]],done
 
     def predict(self,
-        o, # a file; of a table, a row
+        o, # a file; of a table, a row; a tuple of both where the run takes both
     )->dict: # class or label: probability, likeliest first; of a regression, name: value; of a mask, class: its share
         "What the model says of a sample; raises ValueError or FileNotFoundError, naming the file"
         return self.named(self.outputs(*self.prepare(o)[0])[0])
@@ -692,7 +706,8 @@ def _check_fits(file, settings, model):
     n = getattr(model, 'n_out', None) or getattr(output, 'n_ch' if task=='segmentation' else 'n_out', None)
     if task!='regression' and n and len(vocab or [])!=n:
         raise ValueError(f"{file}: vocab has {len(vocab or [])} names, the model has {n} outputs")
-    if 'size' in p and (tuple(p['size']),p['n_ch']) != (tuple(model.input.size),model.input.n_ch):
+    first = next(iter(getattr(model.input, 'adapters', {'':model.input}).values())) if 'size' in p else None
+    if first is not None and (tuple(p['size']),p['n_ch']) != (tuple(first.size),first.n_ch):
         raise ValueError(f"{file}: preparation size={p['size']}, n_ch={p['n_ch']} does not fit the model")
 
 def load_run(
@@ -747,14 +762,16 @@ _one_of = dict(images=('image',), sounds=('sound',), texts=('text',), points=('c
 def _first_line(settings, dls, out):
     "What is trained on what, into which folder"
     r,kind,task = settings['recipe'],settings['kind'],settings['task']
-    n = f"{counted(len(dls.train_ds), *_one_of[kind])} to train, {len(dls.valid_ds):,} to check, "
+    beside = f" with {', '.join(dls.beside)[:200]}" if dls.beside else ''
+    n = f"{counted(len(dls.train_ds), *_one_of[kind])}{beside} to train, {len(dls.valid_ds):,} to check, "
     n += f"{dls.n_test:,} to test"
     if dls.is_cut: n += ' (20 % of the data, cut off at random)'
     what = (f"values of {', '.join(dls.names)}" if task=='regression' else
             counted(len(dls.vocab), 'label') if task=='multi' else counted(len(dls.vocab), 'class', 'classes'))
     if task=='segmentation': what += ' of pixels'
     how = f"{_augmentation(r)}; " if kind=='images' else ''
-    return (f"{settings['data']}: {n}, {what}; {how}{counted(r['epochs'], 'epoch')} "
+    batches = '' if settings['data'] in named_data else f" in batches of {dls.train.bs}"
+    return (f"{settings['data']}: {n}, {what}; {how}{counted(r['epochs'], 'epoch')}{batches} "
             f"on {settings['device']}, {counted(torch.get_num_threads(), 'thread')}; into {out}")
 
 def _model_line(learn):
@@ -767,6 +784,8 @@ def _model_line(learn):
     sizes = f'{counted(encoder.n_latents, "latent")} of {encoder.d_latent}'
     if not scale: sizes += f', {counted(encoder.n_blocks, "block")} of {counted(encoder.n_layers, "layer")}'
     output = describe(model.output) if hasattr(model, 'output') else counted(_n_out(learn.dls), 'output')
+    if isinstance(model, ScaledPerceiver):
+        output += f', targets standardised by mean {few_values(model.target_mean)}, std {few_values(model.target_std)}'
     return f"{describe(model.input)} -> {' '.join([*scale, 'Perceiver'])} ({sizes}, {size}) -> {output}{said}"
 
 _files_of = dict(images='an image or a folder of images', sounds='a sound file or a folder of them',
@@ -783,8 +802,9 @@ def _prediction_line(settings, dls, out):
     elif kind=='series':
         n = len(reader_settings(dls)[0]['mean'])
         takes = f"an .npz file whose array {source} has {counted(n, 'channel')}, or a .npy or .csv file of one series"
+    elif dls.beside: takes = f"a CSV or Parquet file with the columns {', '.join([source, *dls.beside])[:300]}"
     else: takes = _files_of[kind]
-    if source and kind in _files_of:
+    if source and not dls.beside and kind in _files_of:
         takes += f', or an .npz file with the array {source}' if arrays else f', or a CSV file with the column {source}'
     masks = '; --out FOLDER writes the masks' if settings['task']=='segmentation' else ''
     return f"to predict: perceivers-predict {out} FILE, where FILE is {takes}{masks}"
@@ -838,16 +858,31 @@ def _rates(settings):
     lr = settings['recipe']['lr']
     return slice(lr/10, lr) if settings['from_run'] else lr
 
-def _scores(learn, dl=None):
+def _scores(learn, dl=None, cbs=None):
     "What is measured on a loader, by name; None: the validation set"
-    with learn.no_bar(), learn.no_logging(): values = learn.validate(dl=dl)[1:]
+    with learn.no_bar(), learn.no_logging(): values = learn.validate(dl=dl, cbs=cbs)[1:]
     return {o.name:float(v) for o,v in zip(learn.metrics, values)}
+
+class _Seen(Callback):
+    "Which classes there are in the targets, and which are predicted"
+    def before_validate(self): self.there,self.predicted = set(),set()
+    def after_pred(self):
+        self.there |= set(self.y.unique().tolist())
+        self.predicted |= set(self.pred.argmax(1).unique().tolist())
+
+    def sentence(self, dls):
+        "A line where all predictions are one class and the targets are not; '' otherwise"
+        if len(self.predicted) > 1 or len(self.there) < 2: return ''
+        what = 'pixel' if dls.task=='segmentation' else _one_of[dls.kind][0]
+        return (f"every {what} of the validation set was predicted as {vocab_of(dls)[next(iter(self.predicted))]}: "
+                "train longer (--epochs), or with smaller batches (--bs)")
 
 def _finish(learn, settings, out, say, minutes, classes):
     "Evaluates and saves a trained learner; the test set is read in the last line alone"
     recorder = learn.recorder
     history = {k:list(getattr(recorder, k)) for k in ('lrs','iters','losses','values')}
-    valid = _scores(learn)
+    seen = _Seen() if settings['task'] in ('category','segmentation') else None
+    valid = _scores(learn, cbs=seen)
     vars(recorder).update(history) # validating emptied them, and the picture of the losses needs them
     done = {**settings, 'minutes':round(minutes, 1), **{f'validation_{k}':v for k,v in valid.items()},
             'parameters':learn.model.num_params(), 'test':'left out' if settings['no_test'] else 'not read'}
@@ -855,6 +890,7 @@ def _finish(learn, settings, out, say, minutes, classes):
     (out/'state.safetensors').unlink(missing_ok=True)
     say(f"{done['parameters']:,} parameters, {minutes:.1f} minutes, {out/'model.safetensors'}")
     say(_prediction_line(settings, learn.dls, out))
+    if seen and seen.sentence(learn.dls): say(seen.sentence(learn.dls))
     say(f"validation {_figures(valid)}")
     if not settings['no_test']: _read_test(learn, out, say)
 
@@ -950,11 +986,11 @@ def start_run(
     name,r,dls = load_data(data, workers=workers, name=recipe_name, bad=bad, **given)
     if device: dls.to(torch.device(device))
     model = _model_from(from_run, dls, classes) if from_run else None
-    if class_weights and dls.task!='category':
-        raise ValueError("class_weights: there are no classes to weigh")
+    if class_weights and dls.task not in ('category','segmentation'):
+        raise ValueError(f"class_weights=True: weighs classes, and the task here is {dls.task}")
     with contextlib.redirect_stdout(io.StringIO()): recipe_learner(r, dls, seed, model) # refuses what cannot be made
     where = str(Path(name).resolve()) if name not in named_data else name
-    settings = dict(data=where, kind=dls.kind, columns=dls.columns, source=dls.source, task=dls.task, unit=dls.unit,
+    settings = dict(data=where, kind=dls.kind, columns=dls.columns, source=dls.source, task=dls.task,
         names=list(dls.names), recipe=r,
         seed=seed, device=str(dls.device), threads=torch.get_num_threads(),
         workers=workers, bad=bad, no_test=no_test, save_every=save_every, class_weights=class_weights,
@@ -980,8 +1016,23 @@ def _same_columns(run, old, dls):
         raise ValueError(f"from={run}: was trained on the columns {', '.join(was.numbers+was.categories)[:300]}, "
                          "and the same columns with the same words are needed")
 
+def _new_head(model, dls, classes):
+    "The model with a new head for what is in `dls`; of values in their own unit"
+    if dls.task=='segmentation': return model.reset_head(infer_output(dls, patch=model.input.patch[0])[0])
+    if dls.task!='regression': return model.reset_head(_n_out(dls))
+    output = infer_output(dls)[0]
+    if hasattr(model, 'decoder'): return model.reset_head(output)
+    if type(model) is Perceiver:
+        scaled = model_from_settings({**model_settings(model, classes), 'class':'ScaledPerceiver'}, classes)
+        scaled.load_state_dict(model.state_dict(), strict=False)
+        model = scaled
+    if not isinstance(model, ScaledPerceiver):
+        raise ValueError(f"a {type(model).__name__} predicts no values: it must be a Perceiver, or a ScaledPerceiver")
+    return model.reset_head(output.d_out).scale_to(output.target_mean, output.target_std)
+
 def _model_from(run, dls, classes):
     "The model of a run, or a named one, with a new head for the classes of `dls`"
+    if dls.beside: raise ValueError(f"from={run}: a model for {dls.kind} with columns beside them starts untrained")
     if Path(run).is_dir():
         old = load_run(run, classes)
         model = old.model
@@ -994,7 +1045,7 @@ def _model_from(run, dls, classes):
         raise ValueError(f"from={run}: a {type(model).__name__} predicts classes and values, no masks")
     x = dls.one_batch()[0]
     try:
-        model.reset_head(infer_output(dls, patch=model.input.patch[0])[0] if mask else _n_out(dls))
+        model = _new_head(model, dls, classes)
         with torch.no_grad(): model.to(x.device)(*with_mask(x, element_patches(model.input)[0]))
     except Exception as e:
         why = error_sentence(e)
@@ -1037,6 +1088,9 @@ def resume_run(
         _check_device(None if anyway else settings['device'])
         r = settings['recipe']
         name = settings['data']
+        if settings.get('unit'):
+            raise ValueError(f"{run} was started by an earlier version of perceivers, which standardised the targets "
+                             "elsewhere: start it again")
         check = 0 if is_trained else 10_000 # files of the training set do not matter any more
         dls = recipe_dls(name, r, **settings['columns'], workers=settings['workers'], bad=settings['bad'], check=check)
         if not anyway or settings['device']=='cpu': dls.to(torch.device(settings['device']))
@@ -1052,8 +1106,9 @@ def resume_run(
             _read_test(learn, run, _Say(run))
             return learn
         if state.is_file():
-            said = read_tensors(state)[1]
+            tensors,said = read_tensors(state)
             model = model_from_settings(said['model'], classes)
+            model.load_state_dict(_under(tensors, 'model.')) # the loss of values needs the unit of its outputs
             where = f"after {counted(said['epoch'], 'epoch')} and {counted(said['seen'], 'step')}"
         else: # killed before the first state was written
             model = _model_from(settings['from_run'], dls, classes) if settings['from_run'] else None

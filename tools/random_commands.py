@@ -28,11 +28,11 @@ good = {'--epochs':['1','2'], '--n-latents':['1','4'], '--d-latent':['4','8','6'
     '--recipe':['standard','long'], '--classes':['json','nomodule','os.path'], '--from':['run','folder','nowhere/x','language'],
     '--out':['run','new a','file.txt','file.txt/x','locked/x','ünï'], '--resume':['run','half','nowhere','file.txt'],
     '--target':['kind','value','nothing','tags','u,v','labels','y','kind,value'], '--input':['a','photo','text','x','a,b','nothing','f'],
-    '--task':['category','regression','multi','segmentation','x']}
+    '--task':['category','regression','multi','segmentation','x'], '--bad':['raise','skip','ignore'], '--epoch':['3']}
 switches = ['--flip','--no-flip','--class-weights','--overwrite','--anyway','--no-test','--compile-not','--version']
-data = ['digits','images','images with spaces ünï','tiny','one class','empty','locked','file.txt','nowhere','texts','sounds','table.csv',
+data = ['digits','images','images with spaces ünï','tiny','one class','empty','locked','file.txt','nowhere','texts','sounds','table.csv','both.csv','labels.npz',
         'empty.csv','broken','mixed','.','/','','auto-not','photos.csv','words.csv','arrays.npz','series.npz','bad.npz','seg','seg bad','points']
-needed = {'table.csv':['--target','kind'], 'photos.csv':['--input','photo','--target','tags'], 'words.csv':['--target','kind']} # mostly given
+needed = {'table.csv':['--target','kind'], 'both.csv':['--target','kind'], 'photos.csv':['--input','photo','--target','tags'], 'words.csv':['--target','kind']} # mostly given
 locked = [['train','--data','locked'], ['train','--data','locked file'], ['train','--data','images','--out','locked/x'], ['train','--data','locked.csv','--target','kind'],
     ['train','--data','images','--out','closed/x'], ['train','--resume','locked'], ['predict','locked','images'], ['predict','run','locked'], ['predict','run','locked.png'],
     ['predict','run','images','--csv','closed/x.csv'], ['export','run','--out','closed/x.onnx'], ['train','--from','locked','--data','images']]
@@ -69,9 +69,11 @@ def prepare(d):
     names = [f'images/{k}/{i} x.png' for k in ('a','b c') for i in range(12)]
     pd.DataFrame({'photo':names, 'tags':['u;v','u','v','']*6, 'u':[1,1,0,0]*6, 'v':[1,0,1,0]*6}).to_csv(d/'photos.csv', index=False)
     pd.DataFrame({'text':[' '.join(rng.choice('the and of it der und das es'.split(), 9)) for _ in range(40)], 'kind':['x','y']*20}).to_csv(d/'words.csv', index=False)
+    pd.DataFrame({'photo':names, 'size':rng.normal(size=24), 'kind':['x','y']*12}).to_csv(d/'both.csv', index=False)
     x,y = rng.integers(0, 255, (30,8,8), dtype=np.uint8),np.arange(30)%3
     np.savez(d/'arrays.npz', x=x, y=y, text=np.array(['t']*30))
     np.savez_compressed(d/'series.npz', x=rng.normal(size=(30,2,12)), y=rng.normal(size=(30,2)), labels=rng.integers(0, 2, (30,3)))
+    np.savez(d/'labels.npz', x=x, y=np.array(['even','odd'])[y%2], objects=np.array([{}]*30))
     (d/'bad.npz').write_bytes((d/'arrays.npz').read_bytes()[:1000])
     for name in ('seg','seg bad'):
         for i in range(12):
@@ -99,14 +101,14 @@ def arguments(rng):
     "A random command line"
     command = rng.choice(['train']*6+['predict']*3+['export','fly'])
     if command=='predict':
-        files = rng.choices(['images/a/0 x.png','images','broken/a/bad.png','nothing.png','empty','table.csv','file.txt','run','locked','texts','photos.csv','arrays.npz','series.npz','bad.npz','seg/images'], k=rng.randint(0, 3))
+        files = rng.choices(['images/a/0 x.png','images','broken/a/bad.png','nothing.png','empty','table.csv','file.txt','run','locked','texts','photos.csv','both.csv','arrays.npz','series.npz','bad.npz','seg/images'], k=rng.randint(0, 3))
         more = rng.choice([[], ['--top','2'], ['--top',rng.choice(odd)], ['--csv','said.csv'], ['--csv','said.csv','--overwrite'], ['--csv','table.csv'], ['--out','masks'], ['--out','masks','--overwrite'],
             ['--out','file.txt'], ['--csv','no/where.csv'], ['--input','a'], ['--input','x'], ['--classes','json'], ['--csv']])
         return [command, *([rng.choice(['run','run','seg run','series run','half','nowhere','file.txt','locked'])] if rng.random() < .95 else []), *files, *more]
-    if command=='export': return [command, rng.choice(['run','series run','half','nowhere']), *rng.choice([[], ['--overwrite'], ['--out','no/where.onnx'], ['--out','x.onnx']])]
+    if command=='export': return [command, rng.choice(['run','series run','half','nowhere']), *rng.choice([[], ['--overwrite'], ['--out','no/where.onnx'], ['--out','x.onnx'], ['--out','x.txt'], ['--out','images']])]
     if command=='fly': return rng.choice([['fly'], [], ['--version'], ['train','--help'], ['--help'], ['train','--fly'], ['predict']])
     what = rng.choice(data[:2]*3+data)
-    has_bands = what in ('digits','photos.csv','arrays.npz') or 'images' in what or what.startswith('seg') or rng.random() < .2
+    has_bands = what in ('digits','photos.csv','both.csv','arrays.npz','labels.npz') or 'images' in what or what.startswith('seg') or rng.random() < .2
     res = [command, '--data', what, *(small if has_bands else [o for o in small if o not in ('--n-bands','2')])]
     if rng.random() < .8: res += needed.get(what, [])
     if rng.random() < .5 and has_bands: res += ['--image-size', '8', '--patch', '1']
