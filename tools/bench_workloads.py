@@ -73,7 +73,7 @@ def mnist_size(small):
         plain=replace(s, n_layers=1 if small else 8))
 
 def recipe(name, small):
-    from perceivers.runs import recipes
+    from perceivers.files import recipes
     r = recipes[name]['standard']
     n_ch,size = (1,(28,28)) if name=='mnist' else (3,(32,32))
     if small: size = (6,6)
