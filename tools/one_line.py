@@ -58,6 +58,7 @@ def images(make, epochs, loaders={}, **settings):
 
 def digits(): return images(digits_dls, 60, dict(bs=32, affine=.15), scale='tiny', patch=2, n_bands=4, loss_func=LabelSmoothingCrossEntropyFlat())
 def mnist(): return images(mnist_dls, 3, scale='tiny', patch=1, n_bands=8)
+def cifar10(): return images(cifar10_dls, 5, scale='small', patch=2)
 
 
 def recordings():
@@ -227,7 +228,7 @@ def both():
     return Task("array_dls((sounds, images, digits), …, n_inp=2)", dls, lambda: dls.test, base, 6)
 
 
-tasks = {f.__name__: f for f in (digits, mnist, sounds, series, text, points, breast_cancer, wine, diabetes, segmentation, both)}
+tasks = {f.__name__: f for f in (digits, mnist, cifar10, sounds, series, text, points, breast_cancer, wine, diabetes, segmentation, both)}
 
 
 def run(name, test, seed, small):
