@@ -12,6 +12,7 @@ __all__ = ['recipe_model', 'class_weights', 'recipe_learner', 'label_accuracy', 
 # %% ../nbs/27_runs.ipynb #cd4321cb
 import contextlib, csv, hashlib, importlib, importlib.util, io, itertools, json, math, os, platform, random, re
 import secrets, shutil, signal, time, warnings
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -864,18 +865,23 @@ def _scores(learn, dl=None, cbs=None):
     return {o.name:float(v) for o,v in zip(learn.metrics, values)}
 
 class _Seen(Callback):
-    "Which classes there are in the targets, and which are predicted"
-    def before_validate(self): self.there,self.predicted = set(),set()
+    "How often each class is in the targets, and how often it is predicted"
+    def before_validate(self): self.there,self.predicted = Counter(),Counter()
     def after_pred(self):
-        self.there |= set(self.y.unique().tolist())
-        self.predicted |= set(self.pred.argmax(1).unique().tolist())
+        for found,index in ((self.there,self.y), (self.predicted,self.pred.argmax(1))):
+            counts = torch.bincount(index.as_subclass(Tensor).flatten().cpu())
+            found.update(dict(enumerate(counts.tolist())))
 
     def sentence(self, dls):
-        "A line where all predictions are one class and the targets are not; '' otherwise"
-        if len(self.predicted) > 1 or len(self.there) < 2: return ''
-        what = 'pixel' if dls.task=='segmentation' else _one_of[dls.kind][0]
-        return (f"every {what} of the validation set was predicted as {vocab_of(dls)[next(iter(self.predicted))]}: "
-                "train longer (--epochs), or with smaller batches (--bs)")
+        "A line where all predictions, or of pixels nearly all, are one class and the targets are not; '' otherwise"
+        k,most = self.predicted.most_common(1)[0]
+        other,there = 1-most/self.predicted.total(),1-self.there[k]/self.there.total()
+        is_mask = dls.task=='segmentation'
+        if not there or other >= (there/5 if is_mask else 1e-9): return ''
+        what,name = 'pixel' if is_mask else _one_of[dls.kind][0],vocab_of(dls)[k]
+        said = f"every {what} of the validation set was predicted as {name}"
+        if other: said = f"nearly all pixels of the validation set were predicted as {name}, and {1-there:.1%} are"
+        return f"{said}: train longer (--epochs), or with smaller batches (--bs)"
 
 def _finish(learn, settings, out, say, minutes, classes):
     "Evaluates and saves a trained learner; the test set is read in the last line alone"
