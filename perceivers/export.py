@@ -38,6 +38,9 @@ class Exported(nn.Module):
     )->tuple[Tensor, ...]: # the outputs; then attention weights: the encoder's (B, H, N, M), the decoder's (B, H, O, N)
         "Outputs, and attention weights"
         model,maps = self.model,[]
+        if self.from_tokens and (x.ndim != 3 or x.shape[2] != model.encoder.d_in):
+            raise ValueError(f"xb holds a tensor {tuple(x.shape)}, from_tokens=True: must be tokens (B, M, "
+                             f"{model.encoder.d_in})")
         tokens = Tokens(x, mask=xb[0] if xb else None) if self.from_tokens else read_batch(model.input, (x, *xb))
         if not self.attention: latents = model.encoder(tokens)
         else:

@@ -397,7 +397,12 @@ def is_plain(
     return True
 
 # %% ../nbs/02_fast_attention.ipynb #sep02ctx
-def _best(costs): return min(costs, key=costs.get) # the first of equals
+def _best(costs):
+    "The cheapest form, the first of equals; by comparisons alone, which a graph with open sizes can record"
+    best,*others = costs
+    for form in others:
+        if costs[form] < costs[best]: best = form
+    return best
 
 def _computed_in(layer):
     "The type that a layer's products are made in"

@@ -363,7 +363,7 @@ def array_samples(
     target:str=None, # name of the array to predict; None: y or targets
     inputs:list=None, # name of the array to predict from, in a list; None: x or inputs
     task:str=None, # one of `tasks`; None: by the target's values
-    say=print, # told of what looks wrong
+    say=print, # told of what seems wrong
 )->Samples:
     "Samples of an npz file; raises ValueError, naming the array, for what cannot be trained on"
     arrays = read_arrays(path)
