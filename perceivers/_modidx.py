@@ -72,8 +72,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'perceivers.blocks': { 'perceivers.blocks.CrossAttentionBlock': ('blocks.html#crossattentionblock', 'perceivers/blocks.py'),
                                    'perceivers.blocks.CrossAttentionBlock.__init__': ( 'blocks.html#crossattentionblock.__init__',
                                                                                        'perceivers/blocks.py'),
-                                   'perceivers.blocks.CrossAttentionBlock.context_of': ( 'blocks.html#crossattentionblock.context_of',
-                                                                                         'perceivers/blocks.py'),
                                    'perceivers.blocks.CrossAttentionBlock.forward': ( 'blocks.html#crossattentionblock.forward',
                                                                                       'perceivers/blocks.py'),
                                    'perceivers.blocks.LatentTransformer': ('blocks.html#latenttransformer', 'perceivers/blocks.py'),

@@ -11,7 +11,7 @@ from torch import nn, Tensor
 from torch.utils.checkpoint import checkpoint
 from fastcore.meta import delegates
 from .attention import CrossAttention, SelfAttention
-from .fast_attention import Contexts, TokenStream, cross_attention
+from .fast_attention import TokenStream, cross_attention
 from .position import MAX_WIDTH, check_bool, check_float, check_int, check_real
 from .separable import GridTokens
 
@@ -65,7 +65,7 @@ class CrossAttentionBlock(nn.Module):
 
     def forward(self,
         x:Tensor, # (B or 1, N, d_q) what gives the queries
-        context:Tensor|GridTokens|TokenStream, # (B, M, d_kv) what gives keys and values; see `context_of`
+        context:Tensor|GridTokens|TokenStream, # (B, M, d_kv) what gives keys and values
         mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real
     )->Tensor: # (B, N, d_q)
         "`x` with what it learned from the context; raises what `CrossAttention` raises"
@@ -73,15 +73,6 @@ class CrossAttentionBlock(nn.Module):
         y = self.attention(x, context, mask) if own else cross_attention(self.attention, x, context, mask)
         if self.residual: y = x + y
         return y + self.mlp(y)
-
-    def context_of(self,
-        contexts:Contexts, # the tokens, for several blocks
-        N:int, # queries
-    )->Tensor|GridTokens: # (B, M, d_kv)
-        "What this block is best given of the tokens: an array, or a grid's parts unless it is hooked or derived"
-        changed = self._forward_hooks or self._forward_pre_hooks or 'forward' in self.__dict__
-        plain = self.fast and not changed and type(self) is CrossAttentionBlock
-        return contexts.of(self.attention, N) if plain else contexts.array()
 
 # %% ../nbs/03_blocks.ipynb #9d647e30
 class SelfAttentionBlock(nn.Module):

@@ -111,8 +111,9 @@ class PerceiverEncoder(nn.Module):
         again = self.grad_checkpointing and torch.is_grad_enabled()
         for cross,block in self.steps():
             if cross is not None:
-                ours = isinstance(cross, CrossAttentionBlock)
-                x = cross.context_of(contexts, self.n_latents) if ours else contexts.array()
+                hooked = cross._forward_hooks or cross._forward_pre_hooks or 'forward' in cross.__dict__
+                plain = type(cross) is CrossAttentionBlock and cross.fast and not hooked
+                x = contexts.of(cross.attention, self.n_latents) if plain else contexts.array()
                 if again: z = checkpoint(cross, z, x, tokens.mask, use_reentrant=False)
                 else: z = cross(z, x, tokens.mask)
             z = block(z)
