@@ -605,6 +605,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'perceivers/fast_attention.py'),
                                            'perceivers.fast_attention.shared_attention': ( 'fast_attention.html#shared_attention',
                                                                                            'perceivers/fast_attention.py'),
+                                           'perceivers.fast_attention.stream_attention': ( 'fast_attention.html#stream_attention',
+                                                                                           'perceivers/fast_attention.py'),
                                            'perceivers.fast_attention.streamed_attention_grads': ( 'fast_attention.html#streamed_attention_grads',
                                                                                                    'perceivers/fast_attention.py'),
                                            'perceivers.fast_attention.streamed_averages': ( 'fast_attention.html#streamed_averages',

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['STREAM_SCORES', 'PIECE', 'streamed_attention', 'TIMES', 'MANY', 'fold_norm', 'whole_attention', 'streamed_averages',
-           'streamed_attention_grads', 'streams', 'shared_attention', 'TokenStream', 'StreamedPieces', 'absorb_queries',
-           'absorb_context', 'form_costs', 'form_times', 'is_plain', 'wants_grid', 'Contexts', 'cross_attention']
+           'streamed_attention_grads', 'streams', 'shared_attention', 'TokenStream', 'StreamedPieces',
+           'stream_attention', 'absorb_queries', 'absorb_context', 'form_costs', 'form_times', 'is_plain', 'wants_grid',
+           'Contexts', 'cross_attention']
 
 # %% ../nbs/02_fast_attention.ipynb #0eadc207
 import torch
@@ -286,6 +287,17 @@ class StreamedPieces(torch.autograd.Function):
         dq = dq.mT.sum(0, keepdim=True) if q.shape[0]==1 else dq.mT
         return dq, None, None, *(next(grads) if needed else None for needed in ctx.needs_input_grad[3:])
 
+# %% ../nbs/02_fast_attention.ipynb #tst02pre
+def stream_attention(
+    q:Tensor, # (B or 1, N, C) queries, scaled already
+    stream:TokenStream, # what is attended to
+    eps:float, # of the norm
+)->Tensor: # (B, N, C), of the type of `q`
+    "Averages of a stream's standardised tokens under attention, with sums in float32 or better"
+    with torch.autocast(q.device.type, enabled=False):
+        wide = q.to(torch.promote_types(q.dtype, torch.float32))
+        return StreamedPieces.apply(wide, stream, eps, *stream.parameters).to(q.dtype)
+
 # %% ../nbs/02_fast_attention.ipynb #b2adedd5
 def absorb_queries(
     layer:CrossAttention, # whose parameters are used; its own layers are plain (see `is_plain`)
@@ -299,7 +311,7 @@ def absorb_queries(
     (qk,qb),scale = ((q@o).flatten(1, 2) for o in (wk,bk)),q.shape[-1]**-0.5
     if isinstance(context, (GridTokens,TokenStream)):
         if isinstance(context, GridTokens): avg,mask = grid_attention(qk*scale, context),context.mask
-        else: avg,mask = StreamedPieces.apply(qk*scale, context, layer.kv_norm.eps, *context.parameters),None
+        else: avg,mask = stream_attention(qk*scale, context, layer.kv_norm.eps),None
         avg = avg + 0*qb
         total = torch.ones_like(avg[...,:1])
         if mask is not None: total = total*mask.any(-1)[:,None,None]

@@ -10,7 +10,6 @@ import math
 from typing import NamedTuple
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from .position import Tokens, check_is_tokens, check_real
 
 # %% ../nbs/01_separable.ipynb #sep01rc
