@@ -13,7 +13,7 @@ from fastcore.basics import store_attr
 from .position import MAX_COUNT, MAX_WIDTH, Tokens, check_bool, check_float, check_int, check_is_tokens
 from .position import check_real
 from .attention import check_heads
-from .blocks import MAX_LAYERS, CrossAttentionBlock, LatentTransformer
+from .blocks import MAX_LAYERS, CrossAttentionBlock, LatentTransformer, takes_parts
 from .fast_attention import Contexts, TokenStream
 
 # %% ../nbs/04_encoder.ipynb #c1794e62
@@ -111,9 +111,7 @@ class PerceiverEncoder(nn.Module):
         again = self.grad_checkpointing and torch.is_grad_enabled()
         for cross,block in self.steps():
             if cross is not None:
-                hooked = cross._forward_hooks or cross._forward_pre_hooks or 'forward' in cross.__dict__
-                plain = type(cross) is CrossAttentionBlock and cross.fast and not hooked
-                x = contexts.of(cross.attention, self.n_latents) if plain else contexts.array()
+                x = contexts.of(cross.attention, self.n_latents) if takes_parts(cross) else contexts.array()
                 if again: z = checkpoint(cross, z, x, tokens.mask, use_reentrant=False)
                 else: z = cross(z, x, tokens.mask)
             z = block(z)

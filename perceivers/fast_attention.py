@@ -5,10 +5,12 @@
 # %% auto #0
 __all__ = ['STREAM_SCORES', 'PIECE', 'streamed_attention', 'TIMES', 'MANY', 'fold_norm', 'whole_attention', 'streamed_averages',
            'streamed_attention_grads', 'streams', 'shared_attention', 'TokenStream', 'StreamedPieces',
-           'stream_attention', 'absorb_queries', 'absorb_context', 'form_costs', 'form_times', 'is_plain', 'wants_grid',
-           'Contexts', 'cross_attention']
+           'stream_attention', 'absorb_queries', 'AbsorbedContext', 'absorbs_values', 'absorb', 'absorb_context',
+           'form_costs', 'form_times', 'is_plain', 'wants_grid', 'wants_grid_queries', 'absorbed', 'Contexts',
+           'cross_attention']
 
 # %% ../nbs/02_fast_attention.ipynb #0eadc207
+from typing import NamedTuple
 import torch
 from torch import nn, Tensor
 from torch.nn import functional as F
@@ -16,7 +18,7 @@ from torch.nn.modules import module as _hooks
 from .attention import CrossAttention, attention, check_tokens, masked_softmax, merge_heads
 from .attention import plain_is_faster, split_heads, zero_masked
 from .position import MAX_SIZE, Tokens, check_int, graph_mode
-from .separable import GridTokens, grid_attention, standardise_grid
+from .separable import GridTokens, attention_from_grid, grid_attention, standardise_grid
 
 # %% ../nbs/02_fast_attention.ipynb #960345c8
 def fold_norm(
@@ -322,20 +324,50 @@ def absorb_queries(
     return layer.out(merge_heads(y))
 
 # %% ../nbs/02_fast_attention.ipynb #5ee3a0bd
-def absorb_context(
+class AbsorbedContext(NamedTuple):
+    "A context as `absorb_context` reads it: made once, for any number of queries"
+    keys: Tensor # (B, H, M, d_q+1) scaled, for standardised queries; last what each key adds to its scores
+    values: Tensor # (B, H, M, d_out) with the last projection in them, or (B, H, M, d_v/H) without
+    mask: Tensor|None # (B, M) bool, True where a token is real
+    projected: bool # whether the last projection is in the values
+
+def absorbs_values(
+    layer:CrossAttention, # whose widths count
+    M:int, # tokens of the context
+)->bool: # True: averages of wide values cost less than narrow ones and a projection of each
+    "Whether the last projection is better absorbed into the values"
+    return layer.n_heads*layer.d_out*M <= layer.d_v*(M + layer.d_out)
+
+def absorb(
     layer:CrossAttention, # whose parameters are used; its own layers are plain (see `is_plain`)
-    x:Tensor, # (B or 1, N, d_q) what gives the queries
     context:Tensor, # (B, M, d_kv) what gives keys and values
     mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real
-)->Tensor: # (B, N, d_out)
-    "The layer's result with the projection of the queries absorbed into the keys, and the last one into the values"
+)->AbsorbedContext: # for `absorb_context`
+    "The projection of the queries in the keys, and the last one in the values where that is cheaper"
     c,H = layer.kv_norm(zero_masked(context, mask)),layer.n_heads
     k,v = split_heads(layer.k(c), H),split_heads(layer.v(c), H)
     wq,bq = fold_norm(layer.q, layer.q_norm, H)
-    keys,values = torch.cat([k@wq, k@bq], -1),v @ layer.out.weight.unflatten(1, (H, -1)).permute(1, 2, 0)
-    q = F.pad(F.layer_norm(x, (layer.d_q,), eps=layer.q_norm.eps), (0,1), value=1)
-    q = q[:,None].expand(c.shape[0], H, -1, -1)
-    return attention(q, keys, values, mask, layer.dropout*layer.training, k.shape[-1]**-0.5).sum(1) + layer.out.bias
+    projected = absorbs_values(layer, context.shape[1])
+    if projected: v = v @ layer.out.weight.unflatten(1, (H, -1)).permute(1, 2, 0)
+    return AbsorbedContext(torch.cat([k@wq, k@bq], -1)*k.shape[-1]**-0.5, v, mask, projected)
+
+def absorb_context(
+    layer:CrossAttention, # whose parameters are used; its own layers are plain (see `is_plain`)
+    x:Tensor|GridTokens, # (B or 1, N, d_q) what gives the queries; a grid's tokens are standardised
+    context:Tensor|AbsorbedContext, # (B, M, d_kv) what gives keys and values
+    mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real; an absorbed context has its own
+)->Tensor: # (B, N, d_out)
+    "The layer's result with the projection of the queries absorbed into the keys, and the last one into the values"
+    if not isinstance(context, AbsorbedContext): context = absorb(layer, context, mask)
+    keys,values,mask,projected = context
+    if isinstance(x, GridTokens):
+        heads = zip(keys[...,:-1].unbind(1), keys[...,-1].unbind(1), values.unbind(1))
+        y = torch.stack([attention_from_grid(x, *o, mask) for o in heads], 1)
+    else:
+        q = F.pad(F.layer_norm(x, (layer.d_q,), eps=layer.q_norm.eps), (0,1), value=1)
+        q = q[:,None].expand(*keys.shape[:2], -1, -1)
+        y = attention(q, keys, values, mask, layer.dropout*layer.training, 1.)
+    return y.sum(1) + layer.out.bias if projected else layer.out(merge_heads(y))
 
 # %% ../nbs/02_fast_attention.ipynb #97671982
 def form_costs(
@@ -351,18 +383,18 @@ def form_costs(
     keys_values,ends = M*C*(qk+v),N*dq*qk + N*v*o
     return {'textbook': keys_values + ends + N*M*(qk+v),
             'queries':  ends + N*C*(qk+v) + 2*H*N*M*C,
-            'context':  keys_values + M*(dq*qk+v*o) + H*N*M*(dq+o)}
+            'context':  keys_values + M*dq*qk + H*N*M*dq + min(M*v*o + H*N*M*o, N*v*(M+o))}
 
 # %% ../nbs/02_fast_attention.ipynb #tim02cod
 TIMES = { # nanoseconds of a multiply-add, of an element and of a piece; of each form, those of a score and of a call
     ('float32', False): dict(product=0.0153, element=1.3, piece=1.3e5, textbook=(1.1, 8e4), queries=(1.5, 1.9e5),
-                             context=(3.0, 8e4), separable=(2.0, 6.9e5)),
+                             context=(3.0, 8e4), separable=(2.0, 6.9e5), from_grid=(2.3, 6e5)),
     ('float32', True): dict(product=0.0440, element=2.7, piece=1.2e5, textbook=(5.5, 3.3e5), queries=(4.1, 4.3e5),
-                            context=(5.7, 3.3e5), separable=(5.7, 2.8e6)),
+                            context=(5.7, 3.3e5), separable=(5.7, 2.8e6), from_grid=(5.5, 1e6)),
     ('bfloat16', False): dict(product=0.0033, element=0.6, piece=1.3e5, textbook=(1.4, 3.0e5), queries=(1.8, 4.2e5),
-                              context=(1.5, 3.0e5), separable=(2.4, 1.5e6)),
+                              context=(1.5, 3.0e5), separable=(2.4, 1.5e6), from_grid=(1.7, 8e5)),
     ('bfloat16', True): dict(product=0.0119, element=1.9, piece=5.8e5, textbook=(2.5, 8.7e5), queries=(1.6, 1.0e6),
-                             context=(2.0, 8.0e5), separable=(4.6, 1.7e6))}
+                             context=(2.0, 8.0e5), separable=(4.6, 1.7e6), from_grid=(4.8, 3e5))}
 
 def form_times(
     layer:CrossAttention, # whose widths count
@@ -372,20 +404,25 @@ def form_times(
     n_content:int|None=None, # channels of a token's content, if the others are its position on a grid; None: no grid
     dtype:torch.dtype=torch.float32, # what is computed in
     step:bool=False, # with gradients
+    queries:bool=False, # `n_content` is that of a query, and the queries stand on the grid
 )->dict[str, float]: # milliseconds by form
     "About how long each form takes on a CPU, for a choice between them; raises TypeError for a layer that is none"
     costs = form_costs(layer, N, M)
     H,dq,C,qk,v,o = layer.n_heads,layer.d_q,layer.d_kv,layer.d_qk,layer.d_v,layer.d_out
     elements = {'textbook': M*(C+qk+v) + N*(qk+v), 'queries': M*C + H*N*C, 'context': M*(C+qk+v+H*(dq+o)) + H*N*(dq+o)}
     scores,pieces,side = dict.fromkeys(costs, H*N*M),dict.fromkeys(costs, 0),M**.5
-    if n_content is not None:
+    if n_content is not None and queries:
+        costs['separable'] = costs['context'] - H*N*M*dq + 2*N**.5*H*M*dq
+        elements['separable'],scores['separable'] = N*(n_content+H*o),H*N*M*(1+n_content/80)
+        pieces['separable'] = H*max(N**.5/8, B*N*M/2**19)*step
+    elif n_content is not None:
         costs['separable'] = N*dq*qk + N*v*o + N*C*(qk+v) + 2*side*H*N*C + M*C
         elements['separable'],scores['separable'] = M*(n_content+8) + H*N*C,H*N*M*(1+n_content/50)
         pieces['separable'] = max(side/8, B*H*N*M/2**19)
     t = TIMES['bfloat16' if dtype==torch.bfloat16 else 'float32', step]
     threads = min(torch.get_num_threads(), 16)
     def ms(form):
-        score,call = t[form]
+        score,call = t['from_grid' if queries and form=='separable' else form]
         work = t['product']*costs[form] + t['element']*elements[form] + score*scores[form]
         return (call + t['piece']*pieces[form] + B*work/threads)/1e6
     return {form:ms(form) for form in costs}
@@ -420,17 +457,46 @@ def _computed_in(layer):
     "The type that a layer's products are made in"
     return torch.get_autocast_dtype('cpu') if torch.is_autocast_enabled('cpu') else layer.q.weight.dtype
 
+def _can_be_separable(layer, tokens):
+    "Whether a layer and tokens allow the separable form: a plain layer without dropout, a grid, on a CPU, in no graph"
+    if not tokens.axes or len(tokens.axes) < 2 or tokens.content.device.type != 'cpu' or graph_mode(): return False
+    return isinstance(layer, CrossAttention) and is_plain(layer) and not layer.dropout*layer.training
+
 def wants_grid(
     layer:nn.Module, # any
     N:int, # queries
     tokens:Tokens, # what is attended to
-)->bool: # True on a CPU, for a plain layer without dropout, tokens on a grid, and shapes for which it is the cheapest
-    "Whether the separable form is to be taken"
-    if not tokens.axes or len(tokens.axes) < 2 or tokens.content.device.type != 'cpu' or graph_mode(): return False
-    if not isinstance(layer, CrossAttention) or not is_plain(layer) or layer.dropout*layer.training: return False
-    if tokens.content.shape[-1]+tokens.axes[0].shape[-1] != layer.d_kv or not all(tokens.content.shape): return False
+)->bool: # True where it is possible, and the shapes are such that it is the fastest
+    "Whether the separable form is to be taken for tokens on a grid"
+    if not _can_be_separable(layer, tokens) or not all(tokens.content.shape): return False
     B,M,n_content = tokens.content.shape
+    if n_content+tokens.axes[0].shape[-1] != layer.d_kv: return False
     return _best(form_times(layer, B, N, M, n_content, _computed_in(layer), torch.is_grad_enabled()))=='separable'
+
+def wants_grid_queries(
+    layer:nn.Module, # any
+    queries:Tokens, # on a grid
+    context:Tensor|AbsorbedContext, # (B, M, d_kv) what is attended to; one that was absorbed
+)->bool: # True where it is possible, and the shapes are such that it is the fastest
+    "Whether the separable form is to be taken for queries on a grid; those of masked tokens never are"
+    if not _can_be_separable(layer, queries) or queries.mask is not None: return False
+    if isinstance(context, AbsorbedContext): return True # who absorbed it has chosen
+    (_,N,n_content),(B,M) = queries.content.shape,context.shape[:2]
+    if n_content+queries.axes[0].shape[-1] != layer.d_q or not B*M*N: return False
+    times = form_times(layer, B, N, M, n_content, _computed_in(layer), torch.is_grad_enabled(), queries=True)
+    return _best(times)=='separable'
+
+def absorbed(
+    layer:nn.Module, # any
+    N:int, # queries there will be
+    context:Tensor, # (B, M, d_kv) what is attended to
+    mask:Tensor|None=None, # (B, M) bool, True where a token is real
+)->AbsorbedContext|None: # None where another form is to be taken
+    "A context for many queries that come a few at a time, if the form that should be the fastest absorbs it"
+    if not isinstance(layer, CrossAttention) or not is_plain(layer) or context.device.type != 'cpu': return None
+    B,M = context.shape[:2]
+    times = form_times(layer, B, N, M, None, _computed_in(layer), torch.is_grad_enabled())
+    return absorb(layer, context, mask) if _best(times)=='context' else None
 
 class Contexts:
     "What cross-attentions read of the same tokens, an array or a standardised grid: each is made once, if it is needed"
@@ -462,11 +528,29 @@ class Contexts:
         return self.grid(layer.kv_norm.eps) if wants_grid(layer, N, self.tokens) else self.array()
 
 # %% ../nbs/02_fast_attention.ipynb #sep02crs
+def _from_parts(layer, x, context, form, plain):
+    "The layer's result for a context in parts; raises ValueError for what does not fit it"
+    kind,B = type(context).__name__,1 if isinstance(context, TokenStream) else context[0].shape[0]
+    only = dict(TokenStream='queries', GridTokens='separable', AbsorbedContext='context')[kind]
+    if form not in ('auto',only): raise ValueError(f"form={form!r}: must be {only!r} for a context of {kind}")
+    if not plain: raise ValueError(f"context is {kind}: it is for a layer in which nothing was replaced or hooked")
+    if only=='context':
+        check_tokens(x, 'x', layer.d_q, layer.q_norm.weight)
+        return absorb_context(layer, x, context)
+    if layer.dropout*layer.training:
+        raise ValueError(f"context is {kind}, for a layer without dropout while training: dropout={layer.dropout}")
+    check_tokens(x, 'x', layer.d_q, layer.q_norm.weight)
+    C = context.d_out if only=='queries' else context.shape[-1]
+    if C != layer.d_kv or only != 'queries' and x.shape[0] not in (1,B):
+        raise ValueError(f"context is {kind}, ({'…' if only=='queries' else B}, M, {C}), x is {tuple(x.shape)}: must "
+                         f"be (B, M, {layer.d_kv}) and (B or 1, N, {layer.d_q})")
+    return absorb_queries(layer, x, context)
+
 def cross_attention(
     layer:CrossAttention, # whose result is wanted
-    x:Tensor, # (B or 1, N, d_q) what gives the queries
-    context:Tensor|Tokens|GridTokens|TokenStream, # (B, M, d_kv) what gives keys and values
-    mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real; `Tokens` have their own
+    x:Tensor|Tokens, # (B or 1, N, d_q) what gives the queries; a grid's tokens, if these are
+    context:Tensor|Tokens|GridTokens|TokenStream|AbsorbedContext, # (B, M, d_kv) what gives keys and values
+    mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real; for an array: others hold their own
     form:str='auto', # 'textbook', 'queries', 'context' or 'separable'; 'auto': the one that should be the fastest
 )->Tensor: # (B, N, d_out)
     """The result of `layer(x, context, mask)`, by the form that should be the fastest
@@ -482,32 +566,24 @@ def cross_attention(
     if form in forms and not plain:
         raise ValueError(f"form={form!r} reads the layer's own weights, but a layer in it was replaced or has "
                          "hooks: 'textbook' calls it")
-    if isinstance(context, (Tokens,GridTokens)):
-        if mask is not None and mask is not context.mask:
-            raise ValueError(f"mask is given beside a context of {type(context).__name__}: these hold their own")
-        mask = context.mask
+    if isinstance(context, (Tokens,GridTokens,TokenStream,AbsorbedContext)):
+        own = getattr(context, 'mask', None)
+        if mask is not None and mask is not own:
+            raise ValueError(f"mask is given beside a context of {type(context).__name__}: it holds its own, if any")
+        mask = own
+    if isinstance(x, Tokens):
+        absorbs = isinstance(context, (Tensor,AbsorbedContext))
+        if absorbs and (form=='separable' or form=='auto' and wants_grid_queries(layer, x, context)):
+            if layer.dropout*layer.training:
+                raise ValueError(f"form='separable' has no dropout while training, dropout={layer.dropout}")
+            return absorb_context(layer, standardise_grid(x, layer.q_norm.eps), context, mask)
+        x = x.array().to(layer.q.weight.dtype if plain else x.content.dtype)
     if isinstance(context, Tokens):
         contexts = Contexts(context, layer.kv_norm.weight.dtype if plain else context.content.dtype)
         grid = form=='separable' or form=='auto' and wants_grid(layer, x.shape[1], context)
         context = contexts.grid(layer.kv_norm.eps) if grid else contexts.array()
-    if isinstance(context, TokenStream):
-        if mask is not None: raise ValueError("mask is given beside a TokenStream, which has none: leave tokens out")
-        if form not in ('auto','queries'): raise ValueError(f"form={form!r}: must be 'queries' for a TokenStream")
-        if not plain or layer.dropout*layer.training:
-            raise ValueError("context is a TokenStream, for a layer in which nothing was replaced or hooked, and "
-                             f"without dropout while training: dropout={layer.dropout}")
-        check_tokens(x, 'x', layer.d_q, layer.q_norm.weight)
-        if context.d_out != layer.d_kv: raise ValueError(f"context has d_out={context.d_out}, must be {layer.d_kv}")
-        return absorb_queries(layer, x, context)
-    if isinstance(context, GridTokens):
-        if form not in ('auto','separable'): raise ValueError(f"form={form!r}: standardised tokens are for 'separable'")
-        if not plain: raise ValueError("context is GridTokens: they are for a layer in which nothing was replaced")
-        if layer.dropout*layer.training: raise ValueError(f"form='separable' has no dropout, dropout={layer.dropout}")
-        check_tokens(x, 'x', layer.d_q, layer.q_norm.weight)
-        if context.shape[-1] != layer.d_kv or x.shape[0] not in (1,context.shape[0]):
-            raise ValueError(f"context is {context.shape}, x is {tuple(x.shape)}: must be (B, M, {layer.d_kv}) and "
-                             f"(B or 1, N, {layer.d_q})")
-        return absorb_queries(layer, x, context)
+    if isinstance(context, (GridTokens,TokenStream,AbsorbedContext)):
+        return _from_parts(layer, x, context, form, plain)
     if form=='separable': raise ValueError("form='separable' is for Tokens on a grid, context is an array")
     if not plain: return layer(x, context, mask)
     layer.check(x, context, mask)

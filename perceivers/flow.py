@@ -92,6 +92,8 @@ class FlowOutput(TokenwiseOutput):
         "The tokens; raises ValueError without them"
         return super().queries(tokens, at)
 
+    def _parts(self, tokens, size=None): return super()._parts(tokens)
+
     def forward(self,
         y:Tensor, # (B, M, 2) the decoder's results
         at:Tensor|None=None, # (n,) the pixels they belong to; None: all

@@ -53,8 +53,16 @@ class OutputAdapter(nn.Module):
         at=None, # (n,) indices of the outputs that are wanted; None: all
         **kwargs, # what `queries` and `forward` take besides, such as `size`
     )->Tensor: # what `forward` gives
-        "From latents to outputs: queries, decoder, `forward`; raises TypeError or ValueError for no such function"
-        return self(results_of(decode, self.queries(tokens, at, **kwargs)), at, **kwargs)
+        """From latents to outputs: queries, decoder, `forward`; raises TypeError or ValueError for no such function
+
+        A `decode` whose attribute `takes_tokens` is True is given all queries of a grid as `Tokens`, in parts."""
+        in_parts = at is None and getattr(decode, 'takes_tokens', False)
+        whose = [next(c for c in type(self).__mro__ if o in vars(c)) for o in ('queries','_parts')]
+        parts = self._parts(tokens, **kwargs) if in_parts and whose[0] is whose[1] else None
+        return self(results_of(decode, self.queries(tokens, at, **kwargs) if parts is None else parts), at, **kwargs)
+
+    def _parts(self, tokens, **kwargs):
+        "All queries as `Tokens` on a grid, or None; what counts is that of the class whose `queries` it replaces"
 
 # %% ../nbs/10_outputs.ipynb #5d19ddea
 def rows_at(
@@ -87,7 +95,7 @@ def check_rows(
 
 def results_of(
     decode, # function from queries (1 or B, O, Q) to results (B, O, d_out)
-    queries:Tensor, # (1 or B, O, Q)
+    queries:Tensor|Tokens, # (1 or B, O, Q)
 )->Tensor: # (B, O, d_out)
     """What a decoder gives for queries
 
@@ -225,8 +233,15 @@ class GridOutput(OutputAdapter):
         """Every element's position
 
         Raises ValueError for a size that doesn't fit, or one that learned positions are not for."""
-        axes = self.position.axes(self.grid_of(size))
-        return rows_at(Tokens(axes[0][None,:,:0], axes).position()[None], at)
+        return rows_at(self._grid(size).position()[None], at)
+
+    def _grid(self, size=None):
+        "Every element's position, (1, O, 0) content beside the axes' tables"
+        grid = self.grid_of(size)
+        axes = self.position.axes(grid)
+        return Tokens(axes[0].new_empty(1, math.prod(grid), 0), tuple(axes))
+
+    def _parts(self, tokens, size=None): return self._grid(size)
 
     def forward(self,
         y:Tensor, # (B, O, d_out) the decoder's results
@@ -301,3 +316,6 @@ class TokenwiseOutput(OutputAdapter):
         check_is_tokens(tokens)
         x = tokens.array()
         return rows_at(x if tokens.mask is None else x.masked_fill(~tokens.mask[...,None], 0), at)
+
+    def _parts(self, tokens, **kwargs):
+        return None if tokens is None or not tokens.axes or tokens.mask is not None else tokens

@@ -6,6 +6,7 @@
 __all__ = ['PerceiverDecoder', 'PerceiverIO']
 
 # %% ../nbs/11_perceiver_io.ipynb #fb5859ca
+import math
 import torch
 from torch import nn, Tensor
 from fastcore.basics import store_attr
@@ -13,7 +14,8 @@ from fastcore.meta import delegates
 from .position import MAX_COUNT, MAX_WIDTH, Tokens, check_bool, check_float, check_int, check_is_tokens
 from .position import graph_mode
 from .attention import check_heads
-from .blocks import CrossAttentionBlock
+from .blocks import CrossAttentionBlock, is_unwatched, takes_parts
+from .fast_attention import absorb, absorbed, wants_grid_queries
 from .encoder import PerceiverEncoder
 from .inputs import InputAdapter, check_input, read_batch
 from .outputs import ClassOutput, OutputAdapter
@@ -39,26 +41,57 @@ class PerceiverDecoder(nn.Module):
         self.project = nn.Identity() if d_out is None else nn.Linear(d_query, d_out)
 
     def forward(self,
-        queries:Tensor, # (1 or B, O, Q)
+        queries:Tensor|Tokens, # (1 or B, O, Q); tokens on a grid are computed faster
         latents:Tensor, # (B, N, D)
         chunk:int|None=None, # queries at a time; None: all, or 4,096 at a time on a CPU where no gradient is wanted
         mask:Tensor|None=None, # (B, N) bool, True where a latent is real
     )->Tensor: # (B, O, d_out)
         "A result for each query; raises ValueError for other widths or a chunk below 1"
         if chunk is not None: check_int(1, MAX_COUNT, chunk=chunk)
-        for name,o,d in (('queries',queries,self.d_query), ('latents',latents,self.d_latent)):
-            check_float(o, name)
-            if o.ndim != 3 or o.shape[-1] != d:
-                raise ValueError(f"{name} is {tuple(o.shape)}, must be (B, …, {d}): {d} channels last")
-        if queries.shape[0] not in (1, latents.shape[0]):
-            raise ValueError(f"queries is {tuple(queries.shape)}, latents is {tuple(latents.shape)}: queries must have "
-                "a batch of one, or the latents'")
+        check_float(latents, 'latents')
+        if latents.ndim != 3 or latents.shape[-1] != self.d_latent:
+            raise ValueError(f"latents is {tuple(latents.shape)}, must be (B, N, {self.d_latent}): {self.d_latent} "
+                "channels last")
         like = next(self.parameters())
-        if like.is_floating_point(): queries,latents = queries.to(like.dtype),latents.to(like.dtype)
-        at_once = graph_mode() or torch.is_grad_enabled() or queries.device.type != 'cpu'
+        kind = like.dtype if like.is_floating_point() else latents.dtype
+        latents = latents.to(kind)
+        at_once = graph_mode() or torch.is_grad_enabled() or latents.device.type != 'cpu'
         if chunk is None and not at_once: chunk = _CHUNK
-        if chunk is None or queries.shape[1] <= chunk: return self.project(self.cross(queries, latents, mask))
-        return torch.cat([self.project(self.cross(q, latents, mask)) for q in queries.split(int(chunk), 1)], 1)
+        grid = isinstance(queries, Tokens) and self._takes_grid(queries, latents, chunk)
+        if isinstance(queries, Tokens) and not grid: queries = queries.array()
+        if not grid:
+            check_float(queries, 'queries')
+            if queries.ndim != 3 or queries.shape[-1] != self.d_query:
+                raise ValueError(f"queries is {tuple(queries.shape)}, must be (B, O, {self.d_query}): {self.d_query} "
+                    "channels last")
+        content = queries.content if grid else queries
+        if content.shape[0] not in (1, latents.shape[0]):
+            raise ValueError(f"queries is {tuple(content.shape)}, latents is {tuple(latents.shape)}: queries must have "
+                "a batch of one, or the latents'")
+        queries = queries._replace(content=content.to(kind)) if grid else queries.to(kind)
+        if chunk is None or content.shape[1] <= chunk: return self.project(self.cross(queries, latents, mask))
+        return torch.cat([self.project(y) for y in self._chunks(queries, latents, int(chunk), mask)], 1)
+
+    def _takes_grid(self, queries, latents, chunk):
+        "Whether queries on a grid are to be read as such, and a chunk holds a row of it"
+        if chunk is not None and chunk < math.prod(queries.grid[1:]): return False
+        return takes_parts(self.cross) and wants_grid_queries(self.cross.attention, queries, latents)
+
+    def _chunks(self, queries, latents, chunk, mask):
+        "Yields the block's result for so many queries at a time; keys and values are made once"
+        grid,layer = isinstance(queries, Tokens),self.cross.attention
+        if grid: context = absorb(layer, latents, mask)
+        else: context = absorbed(layer, queries.shape[1], latents, mask) if takes_parts(self.cross) else None
+        if context is None: context = latents
+        else: mask = None # the context has it
+        if not grid:
+            for q in queries.split(chunk, 1): yield self.cross(q, context, mask)
+            return
+        (first,*others),row = queries.axes,math.prod(queries.grid[1:])
+        n = chunk//row
+        for i in range(0, first.shape[0], n):
+            part = Tokens(queries.content[:,i*row:(i+n)*row], (first[i:i+n],*others))
+            yield self.cross(part, context, mask)
 
     def extra_repr(self)->str: # the shapes
         "What `print` shows"
@@ -125,7 +158,9 @@ class PerceiverIO(PerceiverModel):
     )->Tensor: # what the output adapter makes of the results
         "Outputs from latents; raises TypeError for tokens that are none"
         if tokens is not None: check_is_tokens(tokens)
-        return self.output.answer(lambda queries: self.decoder(queries, latents, chunk), tokens, at, **kwargs)
+        def results(queries): return self.decoder(queries, latents, chunk)
+        results.takes_tokens = type(self.decoder) is PerceiverDecoder and is_unwatched(self.decoder)
+        return self.output.answer(results, tokens, at, **kwargs)
 
     def forward(self,
         x:Tensor, # (B, ...) what the input adapter takes
