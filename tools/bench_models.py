@@ -164,7 +164,10 @@ class OurDecoder(nn.Module):
         from perceivers.perceiver_io import PerceiverDecoder
         self.output = ImageOutput(s.size, n_ch=s.d_out, n_bands=s.n_bands)
         self.decoder = PerceiverDecoder(s.d_query, s.D, s.d_out, d_qk=s.cross_qk, d_v=s.cross_v, residual=False)
-    def forward(self, z): return self.output.answer(lambda q: self.decoder(q, z), None)
+    def forward(self, z):
+        def results(queries): return self.decoder(queries, z)
+        results.takes_tokens = True # as PerceiverIO.decode has it
+        return self.output.answer(results, None)
 
 def ours(make):
     def build(s, state=None):
