@@ -1227,6 +1227,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'perceivers.position.check_max_res': ('position.html#check_max_res', 'perceivers/position.py'),
                                      'perceivers.position.check_path': ('position.html#check_path', 'perceivers/position.py'),
                                      'perceivers.position.check_position': ('position.html#check_position', 'perceivers/position.py'),
+                                     'perceivers.position.check_precise': ('position.html#check_precise', 'perceivers/position.py'),
                                      'perceivers.position.check_real': ('position.html#check_real', 'perceivers/position.py'),
                                      'perceivers.position.check_size': ('position.html#check_size', 'perceivers/position.py'),
                                      'perceivers.position.fourier_bands': ('position.html#fourier_bands', 'perceivers/position.py'),

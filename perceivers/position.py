@@ -94,6 +94,15 @@ def check_max_res(
     for r in max_res: check_real(1e-3, MAX_SIZE, max_res=r)
     return tuple(max_res)
 
+def check_precise(
+    pos:Tensor, # positions
+    name:str='pos', # what they are called in an error
+)->None:
+    "Raises ValueError for positions in sixteen bits, which are too few for high bands"
+    if pos.dtype in (torch.float16, torch.bfloat16):
+        raise ValueError(f"{name} is {pos.dtype}: positions must be float32 or float64, for a model in sixteen bits "
+                         "too. Sixteen bits have lost the digits that high bands turn over in")
+
 def check_float(
     x, # what was given
     name:str, # the argument's name
@@ -171,12 +180,12 @@ def fourier_bands(
 
 # %% ../nbs/00_position.ipynb #bbcc3394
 def _angles(pos, n_bands, max_res, log_bands):
-    "Angles (..., d*n_bands) of positions `pos` (..., d): axis by axis, the bands within; in float32 or better"
+    "Angles (..., d*n_bands) of positions `pos` (..., d): axis by axis, the bands within"
     check_float(pos, 'pos')
+    check_precise(pos)
     if not pos.ndim or pos.shape[-1] != len(max_res):
         raise ValueError(f"max_res={tuple(max_res)} has {len(max_res)} axes, pos is {tuple(pos.shape)}: its last "
                          "axis must have as many")
-    pos = pos.to(torch.promote_types(pos.dtype, torch.float32))
     bands = torch.stack([fourier_bands(n_bands, r, log_bands) for r in max_res]).to(pos)
     return (math.pi*pos[...,None]*bands).flatten(-2)
 
@@ -191,12 +200,12 @@ def fourier_features(
 )->Tensor: # (..., C) with C = d*(2*n_bands+1), or fewer when some are left out; of the type of `pos`
     """Positions as sines and cosines of evenly spaced frequencies
 
-    Raises ValueError when `max_res` and `pos` have different numbers of axes, or `pos` holds whole numbers.
+    Raises ValueError when `max_res` and `pos` have different numbers of axes, or `pos` holds whole numbers or sixteen
+    bits.
     Source: Perceiver, section 3.2."""
     check_bool(with_position=with_position, sine_only=sine_only, log_bands=log_bands)
     angle = _angles(pos, n_bands, check_max_res(max_res), log_bands)
-    channels = [pos.to(angle)]*with_position + [angle.sin()] + [angle.cos()]*(not sine_only)
-    return torch.cat(channels, -1).to(pos.dtype)
+    return torch.cat([pos]*with_position + [angle.sin()] + [angle.cos()]*(not sine_only), -1)
 
 # %% ../nbs/00_position.ipynb #40837d19
 class Tokens(NamedTuple):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from fastcore.basics import store_attr
 from .inputs import InputAdapter
-from .position import MAX_COUNT, FourierPosition, Tokens, check_float, check_int, check_max_res
+from .position import MAX_COUNT, FourierPosition, Tokens, check_float, check_int, check_max_res, check_precise
 
 # %% ../nbs/13_sets.ipynb #846de263
 def pad_sets(
@@ -71,7 +71,7 @@ class SetInput(InputAdapter):
         self.d_out = n_ch-d_position + (self.position.d_out if d_position else 0) # C
 
     def forward(self,
-        x:Tensor, # (B, M, n_ch), a position in any floating type; its digits count
+        x:Tensor, # (B, M, n_ch), in float32 or float64 where there is a position
         mask:Tensor|None=None, # (B, M) bool, True where a row is real
     )->Tokens: # content (B, M, d_out): features, then the encoded position if any, in float32 or better; mask
         "Elements as tokens; raises TypeError or ValueError for another width or type"
@@ -79,7 +79,7 @@ class SetInput(InputAdapter):
         if x.ndim != 3 or x.shape[-1] != self.n_ch:
             raise ValueError(f"input is {tuple(x.shape)}, must be (B, M, {self.n_ch}): n_ch={self.n_ch} channels last")
         if self.position is None: return Tokens(x, mask=mask)
-        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        check_precise(x, 'input')
         return Tokens(torch.cat([x[...,self.d_position:], self.position(x[...,:self.d_position])], -1), mask=mask)
 
     def extra_repr(self)->str: # the shapes

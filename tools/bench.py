@@ -128,7 +128,7 @@ class CountFlops(TorchDispatchMode):
         super().__init__()
         self.total,own,aten = 0,torch.ops.perceivers,torch.ops.aten
         self.known = {aten._scaled_dot_product_flash_attention_for_cpu:attend_flops, aten._scaled_dot_product_flash_attention_for_cpu_backward:attend_grad_flops,
-            aten.addmm_:into_flops, own.streamed_attention:stream_flops, own.streamed_attention_grads:stream_grad_flops}
+            aten.addmm_:into_flops, aten.baddbmm_:into_batch_flops, own.streamed_attention:stream_flops, own.streamed_attention_grads:stream_grad_flops}
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
@@ -140,6 +140,7 @@ class CountFlops(TorchDispatchMode):
 def attend_flops(q, k, v, *_): return 2*q[...,0].numel()*k.shape[2]*(q.shape[3]+v.shape[3])
 def attend_grad_flops(g, q, k, v, *_): return 2*q[...,0].numel()*k.shape[2]*(3*q.shape[3]+2*v.shape[3])
 def into_flops(y, a, b, *_): return 2*a.numel()*b.shape[1]
+def into_batch_flops(y, a, b, *_): return 2*a.numel()*b.shape[2]
 def stream_flops(q, x, *_): return 4*q.numel()*x.shape[1]
 def stream_grad_flops(q, x, mask, lse, g, gy, eps, for_x): return 2*q.numel()*x.shape[1]*(5 if for_x else 3)
 

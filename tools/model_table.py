@@ -304,7 +304,11 @@ def check_bf16(model, spec):
     args = cast(spec.inputs(3, spec.lengths[0], gen()), torch.bfloat16)
     with torch.no_grad():
         want = leaves(model(*cast(args, torch.float32)))
-        got = leaves(copy.deepcopy(model).bfloat16()(*args))
+        half = copy.deepcopy(model).bfloat16()
+        try: got = leaves(half(*args))
+        except ValueError as e: # points in sixteen bits are refused: a model in sixteen bits takes them in float32
+            if 'positions must be float32' not in str(e): raise
+            got = leaves(half(*cast(args, torch.float32)))
     for a,b in zip(got, want):
         if a.dtype != torch.bfloat16: raise AssertionError(f"output is {a.dtype}")
         off = ((a.float()-b).norm()/b.norm()).item()
