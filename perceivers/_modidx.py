@@ -1509,6 +1509,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'perceivers.separable.attention_from_grid': ( 'separable.html#attention_from_grid',
                                                                                     'perceivers/separable.py'),
                                       'perceivers.separable.grid_attention': ('separable.html#grid_attention', 'perceivers/separable.py'),
+                                      'perceivers.separable.largest': ('separable.html#largest', 'perceivers/separable.py'),
                                       'perceivers.separable.rows_and_columns': ( 'separable.html#rows_and_columns',
                                                                                  'perceivers/separable.py'),
                                       'perceivers.separable.standardise_grid': ( 'separable.html#standardise_grid',

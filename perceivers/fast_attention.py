@@ -18,7 +18,7 @@ from torch.nn.modules import module as _hooks
 from .attention import CrossAttention, attention, check_tokens, masked_softmax, merge_heads
 from .attention import plain_is_faster, split_heads, zero_masked
 from .position import MAX_SIZE, Tokens, check_int, graph_mode
-from .separable import GridTokens, attention_from_grid, grid_attention, standardise_grid
+from .separable import GridTokens, attention_from_grid, grid_attention, largest, standardise_grid
 
 # %% ../nbs/02_fast_attention.ipynb #960345c8
 def fold_norm(
@@ -83,7 +83,7 @@ def _pieces(
 # %% ../nbs/02_fast_attention.ipynb #3375155a
 def _add_piece(top, total, y, k, scores):
     "Largest scores (1, N), sums (1, N) and weighted sums (C, N) after one more piece; overwrites `scores`"
-    old,top = top,torch.maximum(top, scores.amax(0, keepdim=True))
+    old,top = top,torch.maximum(top, largest(scores))
     fix,A = (old-top).exp(),scores.sub_(top).exp_()
     return top, total*fix + A.sum(0, keepdim=True), torch.addmm(y*fix, k.mT, A)
 
