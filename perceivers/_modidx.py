@@ -615,6 +615,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'perceivers/fast_attention.py'),
                                            'perceivers.fast_attention.form_times': ( 'fast_attention.html#form_times',
                                                                                      'perceivers/fast_attention.py'),
+                                           'perceivers.fast_attention.form_work': ( 'fast_attention.html#form_work',
+                                                                                    'perceivers/fast_attention.py'),
                                            'perceivers.fast_attention.is_plain': ( 'fast_attention.html#is_plain',
                                                                                    'perceivers/fast_attention.py'),
                                            'perceivers.fast_attention.shared_attention': ( 'fast_attention.html#shared_attention',

@@ -6,8 +6,8 @@
 __all__ = ['STREAM_SCORES', 'PIECE', 'streamed_attention', 'TIMES', 'MANY', 'fold_norm', 'whole_attention', 'streamed_averages',
            'streamed_attention_grads', 'streams', 'shared_attention', 'TokenStream', 'StreamedPieces',
            'stream_attention', 'absorb_queries', 'AbsorbedContext', 'absorbs_values', 'absorb', 'absorb_context',
-           'form_costs', 'form_times', 'is_plain', 'wants_grid', 'wants_grid_queries', 'absorbed', 'Contexts',
-           'cross_attention']
+           'form_costs', 'form_work', 'form_times', 'is_plain', 'wants_grid', 'wants_grid_queries', 'absorbed',
+           'Contexts', 'cross_attention']
 
 # %% ../nbs/02_fast_attention.ipynb #0eadc207
 from typing import NamedTuple
@@ -396,6 +396,28 @@ TIMES = { # nanoseconds of a multiply-add, of an element and of a piece; of each
     ('bfloat16', True): dict(product=0.0119, element=1.9, piece=5.8e5, textbook=(2.5, 8.7e5), queries=(1.6, 1.0e6),
                              context=(2.0, 8.0e5), separable=(4.6, 1.7e6), from_grid=(4.8, 3e5))}
 
+def form_work(
+    layer:CrossAttention, # whose widths count
+    B:int, # samples
+    N:int, # queries
+    M:int, # tokens of the context
+    n_content:int|None=None, # channels of a token's content, if the others are its position on a grid; None: no grid
+    queries:bool=False, # `n_content` is that of a query, and the queries stand on the grid
+)->dict[str, tuple]: # by form: multiply-adds, elements and scores of one sample; pieces of the batch
+    "What each form has to do; raises TypeError for a layer that is none"
+    costs = form_costs(layer, N, M)
+    H,dq,C,qk,v,o = layer.n_heads,layer.d_q,layer.d_kv,layer.d_qk,layer.d_v,layer.d_out
+    elements = {'textbook': M*(C+qk+v) + N*(qk+v), 'queries': M*C + H*N*C, 'context': M*(C+qk+v+H*(dq+o)) + H*N*(dq+o)}
+    work = {form:(costs[form], elements[form], H*N*M, 0) for form in costs}
+    if n_content is not None and queries:
+        cost = costs['context'] - H*N*M*dq + 2*N**.5*H*M*dq
+        work['from_grid'] = cost, N*(n_content+H*o), H*N*M*(1+n_content/80), H*max(N**.5/8, B*N*M/2**19)
+    elif n_content is not None:
+        cost = N*dq*qk + N*v*o + N*C*(qk+v) + 2*M**.5*H*N*C + M*C
+        pieces = max(M**.5/8, B*H*N*M/2**19)
+        work['separable'] = cost, M*(n_content+8) + H*N*C, H*N*M*(1+n_content/50), pieces
+    return work
+
 def form_times(
     layer:CrossAttention, # whose widths count
     B:int, # samples
@@ -407,25 +429,14 @@ def form_times(
     queries:bool=False, # `n_content` is that of a query, and the queries stand on the grid
 )->dict[str, float]: # milliseconds by form
     "About how long each form takes on a CPU, for a choice between them; raises TypeError for a layer that is none"
-    costs = form_costs(layer, N, M)
-    H,dq,C,qk,v,o = layer.n_heads,layer.d_q,layer.d_kv,layer.d_qk,layer.d_v,layer.d_out
-    elements = {'textbook': M*(C+qk+v) + N*(qk+v), 'queries': M*C + H*N*C, 'context': M*(C+qk+v+H*(dq+o)) + H*N*(dq+o)}
-    scores,pieces,side = dict.fromkeys(costs, H*N*M),dict.fromkeys(costs, 0),M**.5
-    if n_content is not None and queries:
-        costs['separable'] = costs['context'] - H*N*M*dq + 2*N**.5*H*M*dq
-        elements['separable'],scores['separable'] = N*(n_content+H*o),H*N*M*(1+n_content/80)
-        pieces['separable'] = H*max(N**.5/8, B*N*M/2**19)*step
-    elif n_content is not None:
-        costs['separable'] = N*dq*qk + N*v*o + N*C*(qk+v) + 2*side*H*N*C + M*C
-        elements['separable'],scores['separable'] = M*(n_content+8) + H*N*C,H*N*M*(1+n_content/50)
-        pieces['separable'] = max(side/8, B*H*N*M/2**19)
-    t = TIMES['bfloat16' if dtype==torch.bfloat16 else 'float32', step]
+    t,times = TIMES['bfloat16' if dtype==torch.bfloat16 else 'float32', step],{}
     threads = min(torch.get_num_threads(), 16)
-    def ms(form):
-        score,call = t['from_grid' if queries and form=='separable' else form]
-        work = t['product']*costs[form] + t['element']*elements[form] + score*scores[form]
-        return (call + t['piece']*pieces[form] + B*work/threads)/1e6
-    return {form:ms(form) for form in costs}
+    for form,(cost,elements,scores,pieces) in form_work(layer, B, N, M, n_content, queries).items():
+        score,call = t[form]
+        work = t['product']*cost + t['element']*elements + score*scores
+        ms = (call + t['piece']*pieces + B*work/threads)/1e6
+        times['separable' if form=='from_grid' else form] = ms
+    return times
 
 # %% ../nbs/02_fast_attention.ipynb #b768b801
 def is_plain(
