@@ -111,8 +111,10 @@ def plain_attention(
 )->Tensor: # (B, H, N, d_v)
     "Attention as matmul, softmax, matmul. Source: Perceiver, section 3.1 and appendix on attention"
     check_attention(q, k, v, mask, dropout, scale)
-    scores = q*(q.shape[-1]**-0.5 if scale is None else scale) @ k.mT
-    return F.dropout(masked_softmax(scores, mask), dropout) @ v
+    heads,scale = q.shape[:2],q.shape[-1]**-0.5 if scale is None else scale
+    q,k,v = (o.flatten(0, 1).contiguous() for o in (q,k,v)) # or the product would lay out the transposed keys anew
+    A = F.dropout(masked_softmax(torch.bmm(q*scale, k.mT).unflatten(0, heads), mask), dropout)
+    return torch.bmm(A.flatten(0, 1), v).unflatten(0, heads)
 
 # %% ../nbs/01_attention.ipynb #a471e04e
 def masked_softmax(
