@@ -833,39 +833,50 @@ def social_card(
 # %% ../nbs/91_docs.ipynb #9362a7ef
 def front_picture(
     path:str|Path, # where to write it
-)->Path:           # the same, a picture of 900 by 300 pixels
-    "The picture of a Perceiver on the front page, drawn anew"
+)->Path:           # the same, a picture of 900 by 380 pixels
+    "The picture of a Perceiver and of Perceiver IO on the front page, drawn anew"
     import matplotlib.pyplot as plt
     from sklearn.datasets import load_digits
     image = load_digits().images[0]
-    fig,ax = plt.subplots(figsize=(9,3))
+    fig,ax = plt.subplots(figsize=(9,3.8))
     fig.subplots_adjust(0, 0, 1, 1)
-    ax.set(xlim=(0,9), ylim=(-1.5,1.5))
+    ax.set(xlim=(0,9), ylim=(-2.05,1.75))
     ax.axis('off')
 
-    def column(x, n, height, width, colors):
-        "A column of boxes from `x` on; the heights of their middles"
-        middles = [height*((n-1)/2-i) for i in range(n)]
-        for y,color in zip(middles, colors):
-            ax.add_patch(plt.Rectangle((x, y-.42*height), width, .84*height, color=color))
+    def column(x, n, height, width, colors, y=0):
+        "A column of boxes from `x` on, around `y`; the heights of their middles"
+        middles = [y + height*((n-1)/2-i) for i in range(n)]
+        for at,color in zip(middles, colors):
+            ax.add_patch(plt.Rectangle((x, at-.42*height), width, .84*height, color=color))
         return middles
 
     def connect(x, middles, to_x, to_middles, color):
         for y in middles:
-            for to_y in to_middles: ax.plot([x,to_x], [y,to_y], lw=.4, color=color)
+            for to_y in to_middles: ax.plot([x,to_x], [y,to_y], lw=.35, color=color)
 
-    ax.imshow(image, cmap='gray_r', extent=(.2,1.4,-.6,.6), aspect='auto')
-    column(2.2, 16, .15, .2, plt.cm.gray_r(image.flatten()[16:32]/16))
-    tokens = column(2.4, 16, .15, .45, plt.cm.viridis_r([i/15 for i in range(16)]))
-    latents = column(4.5, 5, .3, .45, ['tab:blue']*5)
-    column(6.3, 5, .3, .45, ['tab:green']*5)
-    connect(2.85, tokens, 4.5, latents, 'tab:blue')
-    connect(4.95, latents, 6.3, latents, 'tab:green')
-    for x,to_x in ((1.5,2.1), (6.85,7.4)): ax.annotate('', (to_x,0), (x,0), arrowprops=dict(arrowstyle='->'))
-    ax.plot([3,3,6.75,6.75], [-1.05,-1.15,-1.15,-1.05], lw=.8, color='black')
-    words = {'image':(.8,.8), 'M tokens: content | position':(2.5,1.33),
-        'cross-attention':(4.1,1.05), 'self-attention':(5.62,1.05), 'N latents':(4.72,-.93), 'repeated':(4.9,-1.32),
-        'mean, linear: “0”':(8.2,0)}
+    def arrow(start, end, **kwargs):
+        ax.annotate('', end, start, arrowprops=dict(arrowstyle='->', shrinkA=0, shrinkB=0, **kwargs))
+
+    blue,green,purple = 'tab:blue','tab:green','tab:purple'
+    ax.imshow(image, cmap='gray_r', extent=(.1,1.1,-.5,.5), aspect='auto')
+    arrow((1.15,0), (1.5,0))
+    column(1.55, 16, .15, .2, plt.cm.gray_r(image.flatten()[16:32]/16))
+    tokens = column(1.75, 16, .15, .35, plt.cm.viridis_r([i/15 for i in range(16)]))
+    latents = column(3.3, 5, .3, .35, [blue]*5)
+    for x,color in ((4.4,green), (5.5,blue), (6.6,green)): column(x, 5, .3, .35, [color]*5)
+    connect(2.1, tokens, 3.3, latents, blue)
+    for x in (3.65,5.85): connect(x, latents, x+.75, latents, green)
+    arrow((4.75,0), (5.5,0), color='black')
+    ax.plot([1.92,1.92,5.67], [-1.25,-1.5,-1.5], color=blue, lw=1.6)
+    arrow((5.67,-1.5), (5.67,-.75), color=blue, lw=1.6)
+    arrow((6.97,.35), (7.55,.95), color='black')
+    outputs = column(7.75, 4, .22, .3, [purple]*4, -.75)
+    connect(6.95, latents, 7.75, outputs, purple)
+    words = {'image':(.6,.68), 'M tokens:\ncontent | position':(1.85,1.5), 'N latents':(3.48,-.98),
+        'cross-\nattention':(2.75,1.15), 'self-\nattention':(4.02,1.05), 'self-\nattention ':(6.22,1.05),
+        'second cross-attention: its queries depend on the image':(3.95,-1.72),
+        'Perceiver:\nmean, linear: “0”':(8.15,1.2),
+        'Perceiver IO: decoder,\nan output for each\nof O queries':(8.0,-1.63)}
     for text,(x,y) in words.items(): ax.text(x, y, text, ha='center', va='center', fontsize=11)
     fig.savefig(path, dpi=100)
     plt.close(fig)
