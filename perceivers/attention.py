@@ -48,13 +48,15 @@ def check_mask(
     mask:Tensor|None, # (B, M) bool, True where a token is real
 )->None:
     "Raises ValueError unless there are tokens and `mask` is a bool of their shape"
-    if not x.shape[1]: raise ValueError(f"no tokens at all: x is {tuple(x.shape)}, at least one token is needed")
+    if not x.shape[1]:
+        raise ValueError(f"no tokens at all: x is {tuple(x.shape)}, at least one token is needed")
     if mask is None: return
     if not isinstance(mask, Tensor):
-        raise TypeError(f"mask is a {type(mask).__name__}: must be a torch.bool tensor {tuple(x.shape[:2])}")
+        raise TypeError(f"mask is a {type(mask).__name__}: must be a torch.bool tensor "
+                        f"{tuple(x.shape[:2])}")
     if mask.dtype != torch.bool or mask.shape != x.shape[:2]:
-        raise ValueError(f"mask is {mask.dtype} {tuple(mask.shape)}, must be torch.bool {tuple(x.shape[:2])}: True "
-                         "where a token is real")
+        raise ValueError(f"mask is {mask.dtype} {tuple(mask.shape)}, must be torch.bool "
+                         f"{tuple(x.shape[:2])}: True where a token is real")
 
 def check_tokens(
     x:Tensor, # what was given
@@ -67,7 +69,8 @@ def check_tokens(
     if x.ndim != 3 or x.shape[-1] != d:
         raise ValueError(f"{name} is {tuple(x.shape)}, must be (B, M, {d}): {d} channels last")
     if x.dtype != like.dtype and not torch.is_autocast_enabled(x.device.type):
-        raise ValueError(f"{name} is {x.dtype}, the layer's parameters are {like.dtype}: convert one of them")
+        raise ValueError(f"{name} is {x.dtype}, the layer's parameters are {like.dtype}: convert "
+                         "one of them")
 
 # %% ../nbs/01_attention.ipynb #d23349c7
 def zero_masked(
@@ -89,13 +92,16 @@ def check_attention(
     "Raises TypeError or ValueError, naming the argument, for other shapes or types"
     for name,o in (('q',q), ('k',k), ('v',v)):
         check_float(o, name)
-        if o.ndim != 4: raise ValueError(f"{name} is {tuple(o.shape)}, must be (B, H, tokens, channels)")
+        if o.ndim != 4:
+            raise ValueError(f"{name} is {tuple(o.shape)}, must be (B, H, tokens, channels)")
         if o.dtype != q.dtype and not torch.is_autocast_enabled(o.device.type):
             raise ValueError(f"{name} is {o.dtype}, q is {q.dtype}: they must be of one type")
     if k.shape[:2] != q.shape[:2] or k.shape[-1] != q.shape[-1]:
-        raise ValueError(f"k is {tuple(k.shape)}, q is {tuple(q.shape)}: they must agree in batch, heads and channels")
+        raise ValueError(f"k is {tuple(k.shape)}, q is {tuple(q.shape)}: they must agree in batch, "
+                         "heads and channels")
     if v.shape[:3] != k.shape[:3]:
-        raise ValueError(f"v is {tuple(v.shape)}, k is {tuple(k.shape)}: they must agree in batch, heads and tokens")
+        raise ValueError(f"v is {tuple(v.shape)}, k is {tuple(k.shape)}: they must agree in batch, "
+                         "heads and tokens")
     if mask is not None: check_mask(k[:,0], mask)
     check_real(0, 1, dropout=dropout)
     if scale is not None and not graph_mode(): check_real(-1e6, 1e6, scale=scale) # in a trace it is a tensor
@@ -112,7 +118,8 @@ def plain_attention(
     "Attention as matmul, softmax, matmul. Source: Perceiver, section 3.1 and appendix on attention"
     check_attention(q, k, v, mask, dropout, scale)
     heads,scale = q.shape[:2],q.shape[-1]**-0.5 if scale is None else scale
-    q,k,v = (o.flatten(0, 1).contiguous() for o in (q,k,v)) # or the product would lay out the transposed keys anew
+    # contiguous, or the product would lay out the transposed keys anew
+    q,k,v = (o.flatten(0, 1).contiguous() for o in (q,k,v))
     A = F.dropout(masked_softmax(torch.bmm(q*scale, k.mT).unflatten(0, heads), mask), dropout)
     return torch.bmm(A.flatten(0, 1), v).unflatten(0, heads)
 
@@ -139,7 +146,8 @@ def plain_is_faster(
     if graph_mode(): return not torch.compiler.is_compiling() and not torch.jit.is_tracing()
     if q.device.type != 'cpu': return False
     n_scores = q.shape[0]*q.shape[1]*q.shape[2]*k.shape[2]
-    if q.dtype==torch.bfloat16: return n_scores < (MAX_PLAIN_SCORES if q.shape[3] >= 64 else MAX_NARROW_SCORES)
+    if q.dtype==torch.bfloat16:
+        return n_scores < (MAX_PLAIN_SCORES if q.shape[3] >= 64 else MAX_NARROW_SCORES)
     wants_grad = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad)
     return q.shape[1] <= MAX_PLAIN_HEADS and wants_grad and n_scores < MAX_PLAIN_SCORES
 
@@ -148,9 +156,11 @@ class TwiceAttention(torch.autograd.Function):
     "SDPA's kernel for CPUs, whose gradient can be differentiated again; called by `apply(q, k, v, mask, scale)`"
     @staticmethod
     def forward(ctx, q, k, v, mask, scale):
-        bias = None if mask is None else torch.zeros(mask.shape, dtype=q.dtype).masked_fill(~mask, -torch.inf)
+        bias = (None if mask is None else
+            torch.zeros(mask.shape, dtype=q.dtype).masked_fill(~mask, -torch.inf))
         if bias is not None: bias = bias.expand(-1, -1, q.shape[2], -1)
-        y,lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, attn_mask=bias, scale=scale)
+        y,lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            q, k, v, attn_mask=bias, scale=scale)
         ctx.save_for_backward(q, k, v, mask, bias, y, lse)
         ctx.scale = scale
         return y
@@ -163,13 +173,16 @@ class TwiceAttention(torch.autograd.Function):
             return *f(g, q, k, v, y, lse, 0., False, attn_mask=bias, scale=ctx.scale), None, None
         wanted = [o for o,needed in zip((q,k,v), ctx.needs_input_grad) if needed]
         real = None if mask is None else mask[:,0,0]
-        grads = iter(torch.autograd.grad(plain_attention(q, k, v, real, scale=ctx.scale), wanted, g, create_graph=True))
+        grads = iter(torch.autograd.grad(
+            plain_attention(q, k, v, real, scale=ctx.scale), wanted, g, create_graph=True))
         return *(next(grads) if needed else None for needed in ctx.needs_input_grad[:3]), None, None
 
 def _is_for_twice(q, k, v, dropout):
     "Whether `TwiceAttention` can stand in for SDPA: eagerly on a CPU, for a gradient, in one type and width"
-    if q.device.type != 'cpu' or dropout or torch.compiler.is_compiling() or torch.jit.is_tracing(): return False
-    if not torch.is_grad_enabled() or not (q.requires_grad or k.requires_grad or v.requires_grad): return False
+    if q.device.type != 'cpu' or dropout or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    if not torch.is_grad_enabled() or not (q.requires_grad or k.requires_grad or v.requires_grad):
+        return False
     if torch.is_autocast_enabled('cpu') or not torch.backends.cuda.flash_sdp_enabled(): return False
     return q.dtype==k.dtype==v.dtype and q.shape[-1]==v.shape[-1] and q.numel()>0
 
@@ -182,7 +195,9 @@ def attention(
     dropout:float=0., # chance that an attention weight is dropped
     scale:float|None=None, # of the scores; None: 1/sqrt(d_qk)
 )->Tensor: # (B, H, N, d_v)
-    "Attention by the faster kernel: SDPA, or on a CPU plain products at times. Source: Perceiver, section 3.1"
+    """Attention by the faster kernel: SDPA, or on a CPU plain products at times
+
+    Source: Perceiver, section 3.1."""
     check_attention(q, k, v, mask, dropout, scale)
     if plain_is_faster(q, k): return plain_attention(q, k, v, mask, dropout, scale)
     scale = q.shape[-1]**-0.5 if scale is None else scale
@@ -263,7 +278,8 @@ class CrossAttention(nn.Module):
 
     def extra_repr(self)->str: # the shapes
         "What `print` shows"
-        return f'(B, N, {self.d_q}), (B, M, {self.d_kv}) -> (B, N, {self.d_out}), n_heads={self.n_heads}'
+        return (f'(B, N, {self.d_q}), (B, M, {self.d_kv}) -> (B, N, {self.d_out}), '
+            f'n_heads={self.n_heads}')
 
 # %% ../nbs/01_attention.ipynb #ca01forw
 @patch
@@ -276,8 +292,8 @@ def check(self:CrossAttention,
     check_tokens(x, 'x', self.d_q, self.q_norm.weight)
     check_tokens(context, 'context', self.d_kv, self.kv_norm.weight)
     if x.shape[0] != 1 and x.shape[0] != context.shape[0]:
-        raise ValueError(f"x is {tuple(x.shape)}, context is {tuple(context.shape)}: x must have a batch of one, or "
-                         "the context's")
+        raise ValueError(f"x is {tuple(x.shape)}, context is {tuple(context.shape)}: x must have a "
+                         "batch of one, or the context's")
     check_mask(context, mask)
 
 @patch
@@ -328,11 +344,13 @@ def self_attention_weights(
     check_tokens(x, 'x', layer.d, layer.norm.weight)
     check_mask(x, mask)
     with torch.autocast(x.device.type, enabled=False):
-        q,k,_ = layer.qkv(layer.norm(zero_masked(x, mask))).split((layer.d_qk, layer.d_qk, layer.d_v), -1)
+        q,k,_ = layer.qkv(layer.norm(zero_masked(x, mask))).split(
+            (layer.d_qk, layer.d_qk, layer.d_v), -1)
         return _weights(q, k, layer.n_heads, mask)
 
 def _check_layer(layer, kind):
-    if not isinstance(layer, kind): raise TypeError(f"layer is a {type(layer).__name__}: must be a {kind.__name__}")
+    if not isinstance(layer, kind):
+        raise TypeError(f"layer is a {type(layer).__name__}: must be a {kind.__name__}")
 
 def _plain(x):
     "A tensor without a subclass such as fastai's, which would ride along through every operation"

@@ -32,7 +32,9 @@ def sharing_order(
 
 # %% ../nbs/04_encoder.ipynb #en04clas
 class PerceiverEncoder(nn.Module):
-    "Tokens encoded into latents. Source: Perceiver, section 3.1, table 7 and appendix; Perceiver IO, section 3.1"
+    """Tokens encoded into latents
+
+    Source: Perceiver, section 3.1, table 7 and appendix; Perceiver IO, section 3.1."""
     def __init__(self,
         d_in:int, # C, channels of the tokens
         n_latents:int=512, # N
@@ -60,8 +62,9 @@ class PerceiverEncoder(nn.Module):
         check_int(1, MAX_COUNT, d_in=d_in, n_latents=n_latents)
         check_int(1, MAX_WIDTH, d_latent=d_latent)
         if d_in > MAX_WIDTH and d_cross_qk is None:
-            raise ValueError(f"d_cross_qk=None: tokens of {d_in:,} channels (n_ch, patch, n_bands of the adapter) need "
-                "one, such as d_cross_qk=512: its default is as many channels, and the layer would not fit in memory")
+            raise ValueError(f"d_cross_qk=None: tokens of {d_in:,} channels (n_ch, patch, n_bands "
+                             "of the adapter) need one, such as d_cross_qk=512: its default is as "
+                             "many channels, and the layer would not fit in memory")
         check_int(1, MAX_LAYERS, n_blocks=n_blocks)
         if n_cross is not None: check_int(1, n_blocks, n_cross=n_cross)
         check_real(1e-12, 1e6, latent_std=latent_std)
@@ -69,11 +72,13 @@ class PerceiverEncoder(nn.Module):
         check_bool(cross_residual=cross_residual, fast=fast)
         check_int(1, 1024, widening=widening)
         store_attr()
-        self.cross_order = sharing_order(n_blocks if n_cross is None else n_cross, share_cross, 'share_cross')
+        self.cross_order = sharing_order(
+            n_blocks if n_cross is None else n_cross, share_cross, 'share_cross')
         self.block_order = sharing_order(n_blocks, share_blocks, 'share_blocks')
         check_int(0, MAX_LAYERS//(max(self.block_order)+1), n_layers=n_layers)
         check_heads(n_heads, d_qk=d_latent if d_qk is None else d_qk)
-        check_heads(n_cross_heads, 'n_cross_heads', d_cross_qk=d_in if d_cross_qk is None else d_cross_qk)
+        check_heads(n_cross_heads, 'n_cross_heads',
+            d_cross_qk=d_in if d_cross_qk is None else d_cross_qk)
         if d_v is not None: check_heads(n_heads, d_v=d_v)
         if d_cross_v is not None: check_heads(n_cross_heads, 'n_cross_heads', d_cross_v=d_cross_v)
         if cross_widening is not None: check_int(1, 1024, cross_widening=cross_widening)
@@ -85,14 +90,17 @@ class PerceiverEncoder(nn.Module):
             n_heads=n_cross_heads, d_qk=d_cross_qk, d_v=d_cross_v)
         block = dict(widening=widening, dropout=dropout, n_heads=n_heads, d_qk=d_qk, d_v=d_v)
         n_cross_blocks,n_transformers = max(self.cross_order)+1,max(self.block_order)+1
-        self.cross = nn.ModuleList(CrossAttentionBlock(d_latent, d_in, **cross) for _ in range(n_cross_blocks))
-        self.blocks = nn.ModuleList(LatentTransformer(d_latent, n_layers, **block) for _ in range(n_transformers))
+        self.cross = nn.ModuleList(
+            CrossAttentionBlock(d_latent, d_in, **cross) for _ in range(n_cross_blocks))
+        self.blocks = nn.ModuleList(
+            LatentTransformer(d_latent, n_layers, **block) for _ in range(n_transformers))
         self.grad_checkpointing = False # see `set_grad_checkpointing`
 
     def steps(self): # yields (CrossAttentionBlock or None, LatentTransformer)
         "The blocks in the order of computation"
         for i,b in enumerate(self.block_order):
-            yield self.cross[self.cross_order[i]] if i < len(self.cross_order) else None, self.blocks[b]
+            cross = self.cross[self.cross_order[i]] if i < len(self.cross_order) else None
+            yield cross, self.blocks[b]
 
     def forward(self,
         tokens:Tokens|TokenStream, # content, positions and mask of B samples of M tokens; or their pieces, one by one
@@ -104,14 +112,18 @@ class PerceiverEncoder(nn.Module):
         check_is_tokens(tokens)
         check_float(tokens.content, 'tokens')
         if tokens.content.ndim != 3:
-            raise ValueError(f"tokens are {tuple(tokens.content.shape)}, must be (B, M, {self.d_in})")
-        d = tokens.content.shape[-1] + (tokens.axes[0].shape[-1] if len(tokens.grid) and tokens.axes else 0)
-        if d != self.d_in: raise ValueError(f"tokens have {d} channels, d_in={self.d_in}: they must be as many")
+            raise ValueError(f"tokens are {tuple(tokens.content.shape)}, must be (B, M, "
+                             f"{self.d_in})")
+        d = tokens.content.shape[-1]
+        d += tokens.axes[0].shape[-1] if len(tokens.grid) and tokens.axes else 0
+        if d != self.d_in:
+            raise ValueError(f"tokens have {d} channels, d_in={self.d_in}: they must be as many")
         contexts,z = Contexts(tokens, self.latents.dtype),self.latents[None]
         again = self.grad_checkpointing and torch.is_grad_enabled()
         for cross,block in self.steps():
             if cross is not None:
-                x = contexts.of(cross.attention, self.n_latents) if takes_parts(cross) else contexts.array()
+                x = (contexts.of(cross.attention, self.n_latents) if takes_parts(cross) else
+                    contexts.array())
                 if again: z = checkpoint(cross, z, x, tokens.mask, use_reentrant=False)
                 else: z = cross(z, x, tokens.mask)
             z = block(z)
@@ -120,7 +132,8 @@ class PerceiverEncoder(nn.Module):
     def _read_stream(self, stream):
         "The latents after all blocks, of tokens that are made a piece at a time"
         if stream.d_out != self.d_in:
-            raise ValueError(f"tokens have {stream.d_out} channels, d_in={self.d_in}: they must be as many")
+            raise ValueError(f"tokens have {stream.d_out} channels, d_in={self.d_in}: they must be "
+                             "as many")
         z = self.latents[None]
         for cross,block in self.steps():
             if cross is not None: z = cross(z, stream)

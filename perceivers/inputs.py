@@ -27,7 +27,8 @@ class InputAdapter(nn.Module):
         mask:Tensor|None=None, # (B, M) bool, True where a token is real; a tuple of them for several elements
     )->Tokens: # content (B, M, C0), axes and mask
         "The inputs as tokens"
-        raise NotImplementedError(f"{type(self).__name__} needs a forward(*xb, mask=None) that gives Tokens")
+        raise NotImplementedError(f"{type(self).__name__} needs a forward(*xb, mask=None) that "
+                                  "gives Tokens")
 
 # %% ../nbs/05_inputs.ipynb #mk05chk
 def check_input(
@@ -48,10 +49,13 @@ def read_batch(
 )->Tokens: # what the adapter gives
     """A batch as tokens
 
-    Raises ValueError for masks that are given twice, or more or fewer data elements than the adapter takes."""
-    if not callable(adapter): raise TypeError(f"adapter is a {type(adapter).__name__}: must be an InputAdapter")
+    Raises ValueError for masks that are given twice, or more or fewer data elements than the
+    adapter takes."""
+    if not callable(adapter):
+        raise TypeError(f"adapter is a {type(adapter).__name__}: must be an InputAdapter")
     if not isinstance(xb, (tuple,list)):
-        raise TypeError(f"xb is a {type(xb).__name__}: must be a tuple of the batch's data elements, such as (x,)")
+        raise TypeError(f"xb is a {type(xb).__name__}: must be a tuple of the batch's data "
+                        "elements, such as (x,)")
     data,masks = [],[]
     for x in xb:
         is_mask = isinstance(x, Tensor) and x.dtype==torch.bool and x.ndim==2
@@ -62,10 +66,12 @@ def read_batch(
     n = getattr(adapter, 'n_inp', 1)
     by_name = len(data)==1 and isinstance(data[0], dict)
     if len(data) != n and not by_name:
-        raise ValueError(f"the batch has {len(data)} data elements, {type(adapter).__name__} takes n_inp={n} "
-                         "(a torch.bool tensor of rank 2 that follows an element is its mask, and is not counted)")
+        raise ValueError(f"the batch has {len(data)} data elements, {type(adapter).__name__} takes "
+                         f"n_inp={n} (a torch.bool tensor of rank 2 that follows an element is its "
+                         "mask, and is not counted)")
     if all(m is None for m in masks): return adapter(*data, mask=mask)
-    if mask is not None: raise ValueError("mask is given twice: as an element of the batch, and by name as mask=")
+    if mask is not None:
+        raise ValueError("mask is given twice: as an element of the batch, and by name as mask=")
     return adapter(*data, mask=masks[0] if n==1 else tuple(masks))
 
 # %% ../nbs/05_inputs.ipynb #b0850895
@@ -78,11 +84,12 @@ def patchify(
     Raises ValueError when a patch does not divide the grid, or has other axes.
     Source: Perceiver IO, appendix (audio, video)."""
     patch = check_size(patch, name='patch')
-    if not isinstance(x, Tensor): raise TypeError(f"x is a {type(x).__name__}: must be a tensor (B, C, …)")
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x is a {type(x).__name__}: must be a tensor (B, C, …)")
     grid,d = x.shape[2:],len(patch)
     if len(grid) != d:
-        raise ValueError(f"patch={patch} has {d} axes, x is {tuple(x.shape)}: must be (B, C, …) with as many axes "
-                         "after the channels")
+        raise ValueError(f"patch={patch} has {d} axes, x is {tuple(x.shape)}: must be (B, C, …) "
+                         "with as many axes after the channels")
     if any(n%p for n,p in zip(grid, patch)):
         raise ValueError(f"patch={patch} must divide the input's size {tuple(grid)}")
     x = x.reshape(*x.shape[:2], *(o for n,p in zip(grid, patch) for o in (n//p,p)))
@@ -110,29 +117,37 @@ class GridInput(InputAdapter):
         check_bool(stretch=stretch)
         if stem is not None:
             if not isinstance(stem, nn.Module) or not hasattr(stem, 'd_out'):
-                raise TypeError(f"stem is a {type(stem).__name__}: must be a module with `d_out`, the channels that it "
-                                "gives")
+                raise TypeError(f"stem is a {type(stem).__name__}: must be a module with `d_out`, "
+                                "the channels that it gives")
             check_int(1, MAX_COUNT, **{'stem.d_out':stem.d_out})
-        patch = check_size((patch,)*len(size) if isinstance(patch, int) else patch, len(size), 'patch')
+        patch = check_size(
+            (patch,)*len(size) if isinstance(patch, int) else patch, len(size), 'patch')
         store_attr()
         self.grid = self.grid_of(size) # tokens on each axis
         self.max_res = check_max_res(self.grid if max_res is None else max_res, len(size))
-        if position is None: self.position = FourierPosition(n_bands, self.max_res, size=None if stretch else self.grid)
+        if position is None:
+            self.position = FourierPosition(
+                n_bands, self.max_res, size=None if stretch else self.grid)
         check_position(self.position, self.grid)
-        self.d_out = (n_ch if stem is None else stem.d_out)*math.prod(patch) + self.position.d_out # C
+        d_content = (n_ch if stem is None else stem.d_out)*math.prod(patch)
+        self.d_out = d_content + self.position.d_out # C
 
     def grid_of(self,
         size:tuple[int, ...], # (d,) elements on each axis
     )->tuple[int, ...]: # (d,) tokens on each axis
-        "The grid of tokens that an input of this size gives; raises ValueError for a patch that does not divide it"
+        """The grid of tokens that an input of this size gives
+
+        Raises ValueError for a patch that does not divide it."""
         size = grid = check_size(size, len(self.size))
         if self.stem is not None:
-            modes,like = [(m,m.training) for m in self.stem.modules()],next(self.stem.parameters(), torch.empty(0))
+            modes = [(m,m.training) for m in self.stem.modules()]
+            like = next(self.stem.parameters(), torch.empty(0))
             try:
-                with torch.no_grad(): grid = tuple(self.stem.eval()(like.new_zeros(1, self.n_ch, *size)).shape[2:])
+                with torch.no_grad():
+                    grid = tuple(self.stem.eval()(like.new_zeros(1, self.n_ch, *size)).shape[2:])
             except (AttributeError, NotImplementedError, RuntimeError, TypeError) as e:
-                raise ValueError(f"stem cannot read an input (1, {self.n_ch}, {', '.join(map(str, size))}): "
-                                 f"{str(e)[:200]}") from e
+                raise ValueError(f"stem cannot read an input (1, {self.n_ch}, "
+                                 f"{', '.join(map(str, size))}): {str(e)[:200]}") from e
             finally:
                 for m,training in modes: m.training = training
         if any(n%p for n,p in zip(grid, self.patch)):
@@ -144,13 +159,17 @@ class GridInput(InputAdapter):
         x:Tensor, # (B, n_ch, *size) channels first
         mask:Tensor|None=None, # (B, M) bool, True where a token is real
     )->Tokens: # content (B, M, d_out less the position's channels), the grid's axes, mask
-        "A grid as tokens; raises ValueError for other axes, channels or types, and for a size that does not fit"
+        """A grid as tokens
+
+        Raises ValueError for other axes, channels or types, and for a size that does not fit."""
         check_float(x, 'input')
         d = len(self.size)
         if x.ndim != d+2 or x.shape[1] != self.n_ch:
             raise ValueError(f"input is {tuple(x.shape)}, must be (B, {self.n_ch}, "
-                             f"{', '.join(map(str, self.size))}): n_ch={self.n_ch} channels, then {d} axes")
-        if not all(x.shape[2:]): raise ValueError(f"input is {tuple(x.shape)}: every axis must have an element")
+                             f"{', '.join(map(str, self.size))}): n_ch={self.n_ch} channels, then "
+                             f"{d} axes")
+        if not all(x.shape[2:]):
+            raise ValueError(f"input is {tuple(x.shape)}: every axis must have an element")
         x = patchify(x if self.stem is None else self.stem(x), self.patch)
         return Tokens(x.flatten(1, d), self.position.axes(x.shape[1:-1]), mask)
 
@@ -168,7 +187,8 @@ class GridInput(InputAdapter):
 
     def extra_repr(self)->str: # the shapes
         "What `print` shows"
-        return f'(B, {self.n_ch}, {", ".join(map(str, self.size))}) -> (B, {math.prod(self.grid)}, {self.d_out})'
+        return (f'(B, {self.n_ch}, {", ".join(map(str, self.size))}) -> '
+            f'(B, {math.prod(self.grid)}, {self.d_out})')
 
 # %% ../nbs/05_inputs.ipynb #e9fbea47
 class ImageInput(GridInput):
@@ -185,7 +205,9 @@ class ImageInput(GridInput):
 
 # %% ../nbs/05_inputs.ipynb #fb68bd3f
 class VideoInput(GridInput):
-    "Videos (B, n_ch, frames, height, width) as tokens, a space-time patch each. Source: Perceiver, section 4.2"
+    """Videos (B, n_ch, frames, height, width) as tokens, a space-time patch each
+
+    Source: Perceiver, section 4.2."""
     @delegates(GridInput.__init__)
     def __init__(self,
         size:tuple[int, int, int], # frames, height and width

@@ -169,8 +169,9 @@ def fourier_bands(
 )->Tensor: # (n_bands,) float64, from 1 to `max_res`/2
     """The frequencies of one axis, evenly spaced up to Nyquist's
 
-    Raises TypeError or ValueError for less than one band or a `max_res` that is not above 0. Source: Perceiver,
-    section 3.2. Logarithmic spacing is a variant of NeRF's kind, which the paper compares and does not choose."""
+    Raises TypeError or ValueError for less than one band or a `max_res` that is not above 0.
+    Source: Perceiver, section 3.2. Logarithmic spacing is a variant of NeRF's kind, which the paper
+    compares and does not choose."""
     check_int(1, MAX_COUNT, n_bands=n_bands)
     check_bool(log_bands=log_bands)
     check_real(1e-3, MAX_SIZE, max_res=max_res)
@@ -184,8 +185,8 @@ def _angles(pos, n_bands, max_res, log_bands):
     check_float(pos, 'pos')
     check_precise(pos)
     if not pos.ndim or pos.shape[-1] != len(max_res):
-        raise ValueError(f"max_res={tuple(max_res)} has {len(max_res)} axes, pos is {tuple(pos.shape)}: its last "
-                         "axis must have as many")
+        raise ValueError(f"max_res={tuple(max_res)} has {len(max_res)} axes, pos is "
+                         f"{tuple(pos.shape)}: its last axis must have as many")
     bands = torch.stack([fourier_bands(n_bands, r, log_bands) for r in max_res]).to(pos)
     return (math.pi*pos[...,None]*bands).flatten(-2)
 
@@ -200,16 +201,17 @@ def fourier_features(
 )->Tensor: # (..., C) with C = d*(2*n_bands+1), or fewer when some are left out; of the type of `pos`
     """Positions as sines and cosines of evenly spaced frequencies
 
-    Raises ValueError when `max_res` and `pos` have different numbers of axes, or `pos` holds whole numbers or sixteen
-    bits.
-    Source: Perceiver, section 3.2."""
+    Raises ValueError when `max_res` and `pos` have different numbers of axes, or `pos` holds whole
+    numbers or sixteen bits. Source: Perceiver, section 3.2."""
     check_bool(with_position=with_position, sine_only=sine_only, log_bands=log_bands)
     angle = _angles(pos, n_bands, check_max_res(max_res), log_bands)
     return torch.cat([pos]*with_position + [angle.sin()] + [angle.cos()]*(not sine_only), -1)
 
 # %% ../nbs/00_position.ipynb #40837d19
 class Tokens(NamedTuple):
-    "Content beside position, and which tokens are real. Source: the byte array of Perceiver, section 3.1"
+    """Content beside position, and which tokens are real
+
+    Source: the byte array of Perceiver, section 3.1."""
     content: Tensor # (B, M, C0) what is there
     axes: tuple[Tensor, ...]|None = None # one (n_i, C1) table an axis, M the product of the n_i; None: no position
     mask: Tensor|None = None # (B, M) bool, True where a token is real; None: all are
@@ -221,38 +223,51 @@ def _check_content(tokens):
     x,axes = tokens.content,tokens.axes
     if not isinstance(x, Tensor): raise TypeError(f"content={brief(x)}: must be a tensor (B, M, C)")
     if x.ndim != 3: raise ValueError(f"content is {tuple(x.shape)}: must be (B, M, C)")
-    is_tables = axes is None or isinstance(axes, (tuple,list)) and all(isinstance(t, Tensor) for t in axes)
-    if not is_tables: raise TypeError(f"axes={brief(axes)}: must be None or a tuple of tables (n, C)")
+    is_tables = (axes is None or
+        isinstance(axes, (tuple,list)) and all(isinstance(t, Tensor) for t in axes))
+    if not is_tables:
+        raise TypeError(f"axes={brief(axes)}: must be None or a tuple of tables (n, C)")
     shapes = [tuple(t.shape) for t in axes or ()]
     if any(len(s) != 2 or s[1] != shapes[0][1] for s in shapes):
-        raise ValueError(f"axes holds tables {', '.join(map(str, shapes))}: must be (n, C) with the same C")
+        raise ValueError(f"axes holds tables {', '.join(map(str, shapes))}: must be (n, C) with "
+                         "the same C")
 
 @patch(as_prop=True)
 def grid(self:Tokens)->tuple[int, ...]: # (d,) tokens on each axis
-    "The grid's size, or M alone where there are no axes; raises TypeError or ValueError for axes that are no tables"
+    """The grid's size, or M alone where there are no axes
+
+    Raises TypeError or ValueError for axes that are no tables."""
     _check_content(self)
     return tuple(t.shape[0] for t in self.axes) if self.axes else (self.content.shape[1],)
 
 # %% ../nbs/00_position.ipynb #ff3e26f5
 @patch
 def position(self:Tokens)->Tensor: # (M, C1)
-    "Every token's position: one row from each axis, added up; raises TypeError or ValueError for axes that don't fit"
+    """Every token's position: one row from each axis, added up
+
+    Raises TypeError or ValueError for axes that don't fit."""
     _check_content(self)
     if not self.axes: return self.content.new_zeros(self.content.shape[1], 0)
     d = len(self.axes)
-    along = [t.view(*[-1 if i==j else 1 for j in range(d)], t.shape[-1]) for i,t in enumerate(self.axes)]
+    along = [
+        t.view(*[-1 if i==j else 1 for j in range(d)], t.shape[-1])
+        for i,t in enumerate(self.axes)]
     return sum(along).flatten(0, -2)
 
 # %% ../nbs/00_position.ipynb #b8699aca
 @patch
 def array(self:Tokens)->Tensor: # (B, M, C0+C1)
-    "The whole input as one array, content before position; raises TypeError or ValueError for axes that don't fit"
+    """The whole input as one array, content before position
+
+    Raises TypeError or ValueError for axes that don't fit."""
     _check_content(self)
     if not self.axes: return self.content
     if not graph_mode() and math.prod(self.grid) != self.content.shape[1]:
-        raise ValueError(f"axes are tables for a grid {self.grid}: content has {self.content.shape[1]} tokens, "
-                         f"must have {math.prod(self.grid)}")
-    return torch.cat([self.content, self.position().to(self.content).expand(self.content.shape[0], -1, -1)], -1)
+        raise ValueError(f"axes are tables for a grid {self.grid}: content has "
+                         f"{self.content.shape[1]} tokens, must have {math.prod(self.grid)}")
+    return torch.cat([
+        self.content,
+        self.position().to(self.content).expand(self.content.shape[0], -1, -1)], -1)
 
 # %% ../nbs/00_position.ipynb #chk0tok
 def check_is_tokens(
@@ -287,8 +302,10 @@ class FourierPosition(nn.Module):
         max_res = check_max_res(max_res)
         size = None if size is None else check_size(size, len(max_res))
         store_attr()
-        self.d_out = len(max_res)*(with_position + n_bands*(1 if sine_only else 2)) # C1, the width of a position
-        self.register_buffer('_like', torch.empty(0), persistent=False) # has the module's device and type
+        # C1, the width of a position
+        self.d_out = len(max_res)*(with_position + n_bands*(1 if sine_only else 2))
+        # has the module's device and type
+        self.register_buffer('_like', torch.empty(0), persistent=False)
         self._tables = {} # of the grids that were asked for: nothing but a cache
 
     def extra_repr(self)->str: # the settings
@@ -306,7 +323,8 @@ def forward(self:FourierPosition,
     pos:Tensor, # (..., d) positions in [-1, 1]
 )->Tensor: # (..., d_out)
     "The encoding of any positions; raises ValueError for another number of axes, or whole numbers"
-    return fourier_features(pos, self.n_bands, self.max_res, self.with_position, self.sine_only, self.log_bands)
+    return fourier_features(
+        pos, self.n_bands, self.max_res, self.with_position, self.sine_only, self.log_bands)
 
 # %% ../nbs/00_position.ipynb #487dc0b5
 @patch
@@ -347,14 +365,17 @@ def axes(self:FourierPosition,
     if graph_mode(): return tuple(self._table(i, n).to(self._like) for i,n in enumerate(grid))
     grid = check_size(grid, len(self.max_res), 'grid')
     if sum(grid)*self.d_out > MAX_TABLE:
-        raise ValueError(f"grid={brief(grid)}: its tables would have more than {MAX_TABLE} elements")
+        raise ValueError(f"grid={brief(grid)}: its tables would have more than {MAX_TABLE} "
+                         "elements")
     key = grid,self._like.device,self._like.dtype
     tables = self._tables.get(key)
     if tables is None:
         with torch.inference_mode(False), torch.no_grad():
             tables = tuple(self._table(i, n).to(self._like) for i,n in enumerate(grid))
-        kept = sum(t.numel() for o in self._tables.values() for t in o) + sum(t.numel() for t in tables)
-        self._tables = {**(self._tables if kept <= MAX_KEPT else {}), key:tables} # in one assignment, for other threads
+        kept = (sum(t.numel() for o in self._tables.values() for t in o) +
+            sum(t.numel() for t in tables))
+        # in one assignment, for other threads
+        self._tables = {**(self._tables if kept <= MAX_KEPT else {}), key:tables}
     return tables
 
 # %% ../nbs/00_position.ipynb #6fe71800
@@ -362,13 +383,17 @@ def axes(self:FourierPosition,
 def resize(self:FourierPosition,
     size:tuple[int, ...], # (d,) elements on each axis of the new grid
 )->FourierPosition: # itself
-    "These positions, which serve any grid; raises TypeError or ValueError on another number of axes"
+    """These positions, which serve any grid
+
+    Raises TypeError or ValueError on another number of axes."""
     check_size(size, len(self.max_res))
     return self
 
 # %% ../nbs/00_position.ipynb #e2cde2e1
 class LearnedPosition(nn.Module):
-    "Positions as a table of parameters. Source: Perceiver, section 3.2 and table 5; Perceiver IO, section 4"
+    """Positions as a table of parameters
+
+    Source: Perceiver, section 3.2 and table 5; Perceiver IO, section 4."""
     def __init__(self,
         size:tuple[int, ...], # (d,) elements on each axis
         d_out:int, # C1, channels of a position
@@ -379,7 +404,8 @@ class LearnedPosition(nn.Module):
         check_int(1, MAX_COUNT, d_out=d_out)
         check_real(1e-12, 1e6, std=std)
         if math.prod(size)*d_out > MAX_TABLE:
-            raise ValueError(f"size={size}, d_out={d_out}: the table would have more than {MAX_TABLE} elements")
+            raise ValueError(f"size={size}, d_out={d_out}: the table would have more than "
+                             f"{MAX_TABLE} elements")
         store_attr()
         self.table = nn.Parameter(torch.empty(math.prod(size), d_out))
         nn.init.trunc_normal_(self.table, std=std, a=-2*std, b=2*std)
@@ -390,10 +416,11 @@ def axes(self:LearnedPosition,
     grid:tuple[int, ...], # (d,) elements on each axis; `size` and no other
 )->tuple[Tensor]: # the one table (M, d_out)
     "The table, as a single axis; raises ValueError on another grid"
-    if not isinstance(grid, (tuple,list)): raise TypeError(f"grid={brief(grid)}: must be a tuple, such as {self.size}")
+    if not isinstance(grid, (tuple,list)):
+        raise TypeError(f"grid={brief(grid)}: must be a tuple, such as {self.size}")
     if tuple(grid) != self.size:
-        raise ValueError(f"grid={tuple(grid)}: learned positions are for size={self.size} alone; `resize` makes "
-                         "them fit another")
+        raise ValueError(f"grid={tuple(grid)}: learned positions are for size={self.size} alone; "
+                         "`resize` makes them fit another")
     return self.table,
 
 # %% ../nbs/00_position.ipynb #4824331e
@@ -418,7 +445,9 @@ def resize(self:LearnedPosition,
 
 # %% ../nbs/00_position.ipynb #4c5bd8ed
 class ProjectedPosition(nn.Module):
-    "Another module's positions after a linear layer. Source: Perceiver IO, appendix on ImageNet (learned positions)"
+    """Another module's positions after a linear layer
+
+    Source: Perceiver IO, appendix on ImageNet (learned positions)."""
     def __init__(self,
         position:nn.Module, # module with `d_out` and `axes(grid)`
         d_out:int, # C1, channels of a position from now on
@@ -426,7 +455,8 @@ class ProjectedPosition(nn.Module):
         super().__init__()
         check_int(1, MAX_COUNT, d_out=d_out)
         if not hasattr(position, 'axes') or not hasattr(position, 'd_out'):
-            raise TypeError(f"position={brief(position)}: must be a module with `d_out` above 0 and `axes(grid)`")
+            raise TypeError(f"position={brief(position)}: must be a module with `d_out` above 0 "
+                            "and `axes(grid)`")
         check_int(1, MAX_COUNT, **{'position.d_out':position.d_out})
         store_attr()
         self.project = nn.Linear(position.d_out, d_out)
@@ -445,7 +475,9 @@ def axes(self:ProjectedPosition,
 def resize(self:ProjectedPosition,
     size:tuple[int, ...], # (d,) elements on each axis of the new grid
 )->ProjectedPosition: # new, with the same projection
-    "The other module's positions for another grid; raises TypeError or ValueError for what is no size of one"
+    """The other module's positions for another grid
+
+    Raises TypeError or ValueError for what is no size of one."""
     size = check_size(size)
     position = self.position.resize(size) if hasattr(self.position, 'resize') else self.position
     res = ProjectedPosition(position, self.d_out)
@@ -464,6 +496,8 @@ class NoPosition(nn.Module):
     def resize(self,
         size:tuple[int, ...], # (d,) elements on each axis of the new grid
     )->'NoPosition': # itself
-        "No positions for another grid either; raises TypeError or ValueError for what is no size of one"
+        """No positions for another grid either
+
+        Raises TypeError or ValueError for what is no size of one."""
         check_size(size)
         return self
