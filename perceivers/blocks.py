@@ -17,7 +17,9 @@ from .separable import GridTokens
 
 # %% ../nbs/03_blocks.ipynb #2bfcb83a
 class MLP(nn.Sequential):
-    "Norm, linear, GELU, linear: what follows each attention. Source: Perceiver, section 3.1 and appendix"
+    """Norm, linear, GELU, linear: what follows each attention
+
+    Source: Perceiver, section 3.1 and appendix."""
     def __init__(self,
         d:int, # channels in and out
         widening:int=1, # channels inside, as a multiple of d
@@ -27,7 +29,8 @@ class MLP(nn.Sequential):
         check_int(1, 1024, widening=widening)
         check_real(0, 1, dropout=dropout)
         wide = nn.Linear(d, widening*d)
-        super().__init__(nn.LayerNorm(d), wide, nn.GELU(), nn.Linear(widening*d, d), nn.Dropout(dropout))
+        super().__init__(
+            nn.LayerNorm(d), wide, nn.GELU(), nn.Linear(widening*d, d), nn.Dropout(dropout))
         self.d = d
 
     def forward(self,
@@ -39,7 +42,8 @@ class MLP(nn.Sequential):
             raise ValueError(f"x is {tuple(x.shape)}: its last axis must have {self.d} channels")
         like = getattr(self[0], 'weight', x)
         if x.dtype != like.dtype and not torch.is_autocast_enabled(x.device.type):
-            raise ValueError(f"x is {x.dtype}, the layer's parameters are {like.dtype}: convert one of them")
+            raise ValueError(f"x is {x.dtype}, the layer's parameters are {like.dtype}: convert "
+                             "one of them")
         return super().forward(x)
 
 # %% ../nbs/03_blocks.ipynb #9a9d726f
@@ -61,7 +65,8 @@ class CrossAttentionBlock(nn.Module):
         check_int(1, MAX_WIDTH, d_q=d_q)
         check_bool(residual=residual, fast=fast)
         self.residual,self.fast = residual,fast
-        self.attention,self.mlp = CrossAttention(d_q, d_kv, dropout=dropout, **kwargs),MLP(d_q, widening, dropout)
+        self.attention = CrossAttention(d_q, d_kv, dropout=dropout, **kwargs)
+        self.mlp = MLP(d_q, widening, dropout)
 
     def forward(self,
         x:Tensor|Tokens, # (B or 1, N, d_q) what gives the queries
@@ -69,9 +74,11 @@ class CrossAttentionBlock(nn.Module):
         mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real
     )->Tensor: # (B, N, d_q)
         "`x` with what it learned from the context; raises what `CrossAttention` raises"
-        own = not self.fast or not isinstance(self.attention, CrossAttention) # such as one that was wrapped
+        # of its own: such as an attention that was wrapped
+        own = not self.fast or not isinstance(self.attention, CrossAttention)
         array = x.array() if isinstance(x, Tokens) and (own or self.residual) else x
-        y = self.attention(array, context, mask) if own else cross_attention(self.attention, x, context, mask)
+        y = (self.attention(array, context, mask) if own else
+            cross_attention(self.attention, x, context, mask))
         if self.residual: y = array + y
         return y + self.mlp(y)
 
@@ -89,7 +96,9 @@ def takes_parts(
 
 # %% ../nbs/03_blocks.ipynb #9d647e30
 class SelfAttentionBlock(nn.Module):
-    "Self-attention, then an MLP, each added to what went in. Source: Perceiver, section 3.1 (latent transformer)"
+    """Self-attention, then an MLP, each added to what went in
+
+    Source: Perceiver, section 3.1 (latent transformer)."""
     @delegates(SelfAttention.__init__, but=['d_out'])
     def __init__(self,
         d:int, # D, channels
@@ -98,7 +107,8 @@ class SelfAttentionBlock(nn.Module):
         **kwargs,
     )->None:
         super().__init__()
-        self.attention,self.mlp = SelfAttention(d, dropout=dropout, **kwargs),MLP(d, widening, dropout)
+        self.attention = SelfAttention(d, dropout=dropout, **kwargs)
+        self.mlp = MLP(d, widening, dropout)
 
     def forward(self,
         x:Tensor, # (B, N, d)
