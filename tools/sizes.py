@@ -18,7 +18,8 @@ from results import about, root, store
 
 base = dict(patch=4, n_bands=4, n_latents=16, d_latent=64, n_blocks=2, n_layers=2, n_heads=4)
 varied = dict(n_latents=(1,4,64), d_latent=(16,32,128), n_blocks=(1,4), n_layers=(1,4), n_bands=(1,2,8), n_heads=(1,2,8))
-tasks = dict(mnist=(mnist_dls, 6, dict(varied, patch=(2,7)), {}), cifar10=(cifar10_dls, 10, dict(varied, patch=(2,8)), dict(flip=True)))
+fewer = dict(n_latents=(4,64), d_latent=(32,128), n_blocks=(1,4), n_bands=(1,8), patch=(2,8))
+tasks = dict(mnist=(mnist_dls, 6, dict(varied, patch=(2,7)), {}), cifar10=(cifar10_dls, 8, fewer, dict(flip=True)))
 n_train = 10_000
 
 def loaders(data, n=n_train):
