@@ -61,7 +61,7 @@ def figures(nb):
     return dict(words=words, minutes=max(1, round(words/200 + n_lines/15)), tests=sum(len(o) for o in code if is_test(o)),
                 longest=max((len(l) for o,source in zip(code, exported) for l in o if not source), default=0),
                 source=max((len(l) for o,source in zip(code, exported) for l in o if source), default=0), pictures=sum(map(has_picture, cells)),
-                next=bool(re.search(r'^\*\*Next:\*\* \[', prose, re.M)))
+                next=next(iter(re.findall(r'^\*\*Next:\*\* \[[^]]*\]\(([^)#]*)', prose, re.M)), None))
 
 def pages():
     "(section, page) of the sidebar, in the order of reading"
@@ -107,6 +107,7 @@ def complaints(section, nb):
         elif abs(int(said[1])-f['minutes']) > 1 + f['minutes']/10: bad.append(f"says {said[1]} minutes, and takes {f['minutes']} (python tools/pages.py --write)")
     course = not section.startswith(('After', 'Behind', 'Working')) and name(nb)!='index'
     if course and not f['next']: bad.append('no line that begins with **Next:** and a link')
+    elif f['next'] and not (nb.parent/f['next']).is_file(): bad.append(f"**Next:** {f['next']} is not there")
     if f['words'] > MAX_WORDS: bad.append(f"{f['words']:,} words, more than {MAX_WORDS:,}")
     if course and f['longest'] > MAX_LINE: bad.append(f"a shown line of {f['longest']} characters, more than {MAX_LINE}")
     if f['source'] > MAX_SOURCE: bad.append(f"a line of shown source of {f['source']} characters, more than {MAX_SOURCE}")
