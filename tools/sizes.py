@@ -9,7 +9,6 @@ Each run trains `perceiver_learner(dls, scale='tiny', …)` with one setting cha
 the validation set once. The test set is not read. Every setting gets the same number of images, so these are curves of short trainings: what pays later,
 such as depth, may not pay here."""
 import argparse, contextlib, io, json, random, statistics, time
-import torch
 from torch.nn import functional as F
 from fastai.metrics import accuracy
 from perceivers.images import cifar10_dls, mnist_dls
@@ -18,7 +17,7 @@ from results import about, root, store
 
 base = dict(patch=4, n_bands=4, n_latents=16, d_latent=64, n_blocks=2, n_layers=2, n_heads=4)
 varied = dict(n_latents=(1,4,64), d_latent=(16,32,128), n_blocks=(1,4), n_layers=(1,4), n_bands=(1,2,8), n_heads=(1,2,8))
-fewer = dict(n_latents=(4,64), d_latent=(32,128), n_blocks=(1,4), n_bands=(1,8), patch=(2,8))
+fewer = dict(n_latents=(4,64), d_latent=(32,128), n_bands=(1,8), patch=(2,8))
 tasks = dict(mnist=(mnist_dls, 6, dict(varied, patch=(2,7)), {}), cifar10=(cifar10_dls, 8, fewer, dict(flip=True)))
 n_train = 10_000
 
