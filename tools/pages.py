@@ -26,7 +26,7 @@ needs = {
     'tutorials/mnist':['06_perceiver'], 'tutorials/mnist_io':['11_perceiver_io'], 'tutorials/permuted_pixels':['tutorials/mnist'],
     'tutorials/cifar10':['tutorials/mnist'], 'tutorials/larger_images':['tutorials/mnist'], 'tutorials/image_completion':['11_perceiver_io'],
     'tutorials/masked_bytes':['12_text'], 'tutorials/spoken_digits':['14_audio'], 'tutorials/points_and_sets':['13_sets'], 'tutorials/motion':['15_flow'],
-    'tutorials/two_modalities':['16_multimodal'], 'tutorials/when_it_does_not_learn':['tutorials/mnist'], 'tutorials/own_modality':['05_inputs'],
+    'tutorials/two_modalities':['16_multimodal'], 'tutorials/when_it_does_not_learn':['tutorials/mnist'], 'tutorials/choosing_sizes':['04_encoder'], 'tutorials/own_modality':['05_inputs'],
     'tutorials/fine_tuning':['tutorials/mnist'], 'tutorials/many_gpus':['23_learner']}
 
 

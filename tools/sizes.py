@@ -9,6 +9,7 @@ Each run trains `perceiver_learner(dls, scale='tiny', …)` with one setting cha
 the validation set once. The test set is not read. Every setting gets the same number of images, so these are curves of short trainings: what pays later,
 such as depth, may not pay here."""
 import argparse, contextlib, io, json, random, statistics, time
+from torch import Tensor
 from torch.nn import functional as F
 from fastai.metrics import accuracy
 from perceivers.images import cifar10_dls, mnist_dls
@@ -50,7 +51,7 @@ def step_times(data, rounds):
     steps = {}
     for setting,value in settings_of(data):
         learn = learner(data, setting, value, 0, 640)
-        x,y = learn.dls.one_batch()
+        x,y = (o.as_subclass(Tensor) for o in learn.dls.one_batch())
         steps[setting,value] = (learn.model.train(), x, y, [])
     for i in range(rounds+2):
         for model,x,y,found in random.Random(i).sample(list(steps.values()), len(steps)):
