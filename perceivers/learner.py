@@ -44,7 +44,7 @@ from .multimodal import MultimodalInput, MultimodalOutput, SumLoss
 from .outputs import ClassOutput, ImageOutput, OutputAdapter, VectorOutput
 from .perceiver import Perceiver
 from .perceiver_io import PerceiverIO
-from .position import Tokens, check_bool, check_float, check_int, check_real
+from .position import MAX_SIZE, Tokens, check_bool, check_float, check_int, check_real, check_size
 from .sets import SetInput
 from .tables import TableInput
 from .text import TextInput, TextOutput, specials
@@ -840,6 +840,8 @@ def grid_adapter(x, settings, cls, name):
     own = own_settings(cls, settings, name)
     size = tuple(own.pop('size', x.shape[2:]))
     patch = own.pop('patch') if 'patch' in own else choose_patch(size)
+    if isinstance(patch, (tuple,list)): patch = check_size(patch, len(size), 'patch')
+    else: check_int(1, MAX_SIZE, patch=patch)
     grid = [n//p for n,p in zip(size, (patch,)*len(size) if isinstance(patch, int) else patch)]
     return cls(size, **{**dict(n_ch=x.shape[1], patch=patch, n_bands=choose_bands(grid)), **own})
 

@@ -78,7 +78,9 @@ def title(nb): return next(re.match(r'# (.*)', ''.join(c['source']))[1] for c in
 def takes(section, nb):
     "The line under a title"
     up = '../'*name(nb).count('/')
-    known = [f"[{title(root/'nbs'/f'{o}.ipynb')}]({up}{o}.ipynb)" for o in needs[name(nb)]]
+    order = [name(o) for _,o in pages()]
+    first = needs.get(name(nb), [order[order.index(name(nb))-1]])
+    known = [f"[{title(root/'nbs'/f'{o}.ipynb')}]({up}{o}.ipynb)" for o in first]
     optional = 'Not part of the course: read it when you need it. ' if section.startswith(('After', 'Behind', 'Working')) else ''
     before = f"Read first: {' and '.join(known)}." if known else 'You need to know: PyTorch, and what a Transformer is.'
     return f"*{optional}About {figures(nb)['minutes']} minutes. {before} Words: [Glossary]({up}glossary.qmd).*"
