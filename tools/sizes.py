@@ -73,7 +73,9 @@ def main():
     file = root/'nbs/results/sizes.json'
     old = json.loads(file.read_text(encoding='utf-8')).get(args.data, {}) if file.is_file() else {}
     epochs,runs = tasks[args.data][1],old.get('runs', [])
-    def keep(): store('sizes', {args.data:dict(old, runs=runs, base=base, epochs=epochs, n_train=n_train, n_valid=5000, bs=64, lr=4e-3, **about())})
+    here = about()
+    if args.time: here['command'] = old.get('command') # of the trainings
+    def keep(): store('sizes', {args.data:dict(old, runs=runs, base=base, epochs=epochs, n_train=n_train, n_valid=5000, bs=64, lr=4e-3, **here)})
     if args.time:
         old['times'] = step_times(args.data, args.rounds)
         return keep()
