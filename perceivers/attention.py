@@ -143,7 +143,8 @@ def plain_is_faster(
     k:Tensor, # (B, H, M, d)
 )->bool: # on a CPU, for not too many scores: in bfloat16, or for a gradient of few heads; and under torch.func
     "Whether plain products are to be taken, and not SDPA"
-    if graph_mode(): return not torch.compiler.is_compiling() and not torch.jit.is_tracing()
+    compiled = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+    if graph_mode() and not compiled: return not torch.compiler.is_exporting() and not torch.jit.is_tracing()
     if q.device.type != 'cpu': return False
     n_scores = q.shape[0]*q.shape[1]*q.shape[2]*k.shape[2]
     if q.dtype==torch.bfloat16:
