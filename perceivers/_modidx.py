@@ -524,6 +524,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                       'perceivers/encoder.py'),
                                     'perceivers.encoder.PerceiverEncoder._read_stream': ( 'encoder.html#perceiverencoder._read_stream',
                                                                                           'perceivers/encoder.py'),
+                                    'perceivers.encoder.PerceiverEncoder.check': ( 'encoder.html#perceiverencoder.check',
+                                                                                   'perceivers/encoder.py'),
                                     'perceivers.encoder.PerceiverEncoder.extra_repr': ( 'encoder.html#perceiverencoder.extra_repr',
                                                                                         'perceivers/encoder.py'),
                                     'perceivers.encoder.PerceiverEncoder.forward': ( 'encoder.html#perceiverencoder.forward',

@@ -118,7 +118,7 @@ def plain_attention(
     "Attention as matmul, softmax, matmul. Source: Perceiver, section 3.1 and appendix on attention"
     check_attention(q, k, v, mask, dropout, scale)
     heads,scale = q.shape[:2],q.shape[-1]**-0.5 if scale is None else scale
-    # contiguous, or the product would lay out the transposed keys anew
+    # contiguous: else the product would first copy the transposed keys
     q,k,v = (o.flatten(0, 1).contiguous() for o in (q,k,v))
     A = F.dropout(masked_softmax(torch.bmm(q*scale, k.mT).unflatten(0, heads), mask), dropout)
     return torch.bmm(A.flatten(0, 1), v).unflatten(0, heads)
@@ -282,7 +282,7 @@ class CrossAttention(nn.Module):
         return (f'(B, N, {self.d_q}), (B, M, {self.d_kv}) -> (B, N, {self.d_out}), '
             f'n_heads={self.n_heads}')
 
-# %% ../nbs/01_attention.ipynb #ca01forw
+# %% ../nbs/01_attention.ipynb #ca01chck
 @patch
 def check(self:CrossAttention,
     x:Tensor, # (B or 1, N, d_q) what gives the queries
@@ -297,6 +297,7 @@ def check(self:CrossAttention,
                          "batch of one, or the context's")
     check_mask(context, mask)
 
+# %% ../nbs/01_attention.ipynb #ca01forw
 @patch
 def forward(self:CrossAttention,
     x:Tensor, # (B or 1, N, d_q) what gives the queries
@@ -354,7 +355,7 @@ def _check_layer(layer, kind):
         raise TypeError(f"layer is a {type(layer).__name__}: must be a {kind.__name__}")
 
 def _plain(x):
-    "A tensor without a subclass such as fastai's, which would ride along through every operation"
+    "The same tensor as a plain one: a subclass, such as fastai's, would stay on every result"
     return x if graph_mode() else x.as_subclass(Tensor)
 
 def _weights(q, k, n_heads, mask):

@@ -115,7 +115,7 @@ def _waves(d_out, width):
 class SoundStem(nn.Module):
     """Learned pairs of filters and their loudness over time, from (B, 1, samples) to (B, d_out, steps)
 
-    Raises TypeError or ValueError for what is no count."""
+    Raises TypeError or ValueError for what is not a count."""
     def __init__(self,
         d_out:int=64, # pairs of filters
         width:int=256, # samples of a filter

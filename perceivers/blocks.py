@@ -74,23 +74,24 @@ class CrossAttentionBlock(nn.Module):
         mask:Tensor|None=None, # (B, M) bool, True where a token of the context is real
     )->Tensor: # (B, N, d_q)
         "`x` with what it learned from the context; raises what `CrossAttention` raises"
-        # of its own: such as an attention that was wrapped
-        own = not self.fast or not isinstance(self.attention, CrossAttention)
-        array = x.array() if isinstance(x, Tokens) and (own or self.residual) else x
-        y = (self.attention(array, context, mask) if own else
+        # True for a module that replaced or wraps the attention: it is called as it is
+        direct = not self.fast or not isinstance(self.attention, CrossAttention)
+        array = x.array() if isinstance(x, Tokens) and (direct or self.residual) else x
+        y = (self.attention(array, context, mask) if direct else
             cross_attention(self.attention, x, context, mask))
         if self.residual: y = array + y
         return y + self.mlp(y)
 
+# %% ../nbs/03_blocks.ipynb #tp03code
 def is_unwatched(
     module:nn.Module, # any
 )->bool: # True: no hook and no `forward` of its own would see what it is given
-    "Whether a module may be given its inputs in parts instead of arrays"
+    "Whether a module may be given tables of content and positions instead of arrays"
     return not (module._forward_hooks or module._forward_pre_hooks or 'forward' in module.__dict__)
 
 def takes_parts(
     block:nn.Module, # any
-)->bool: # True: it may be given a context or queries in parts
+)->bool: # True: it may be given a context or queries as tables
     "Whether a block is a `CrossAttentionBlock` as it was made, and may choose how it computes"
     return type(block) is CrossAttentionBlock and block.fast and is_unwatched(block)
 

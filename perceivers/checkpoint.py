@@ -138,7 +138,7 @@ def _same_code(a, b):
     return ('__init__' in vars(a))==('__init__' in vars(b)) and methods(a).items() <= methods(b).items()
 
 def _check_own(cls, own):
-    "Refuses what is no module class, and what has the name of another class"
+    "Refuses what is not a module class, and what has the name of another class"
     if not inspect.isclass(cls) or not issubclass(cls, nn.Module):
         what = f"the class {cls.__name__}" if inspect.isclass(cls) else f"a {type(cls).__name__}"
         raise ValueError(f"cls, or one of classes, is {what}: must be a class derived from nn.Module")
@@ -199,7 +199,7 @@ def _known(cls, own):
     return own.get(cls.__name__) is cls or cls.__module__==f'perceivers.{_module_of.get(cls.__name__)}'
 
 def _check_model(model):
-    "Raises TypeError for what is no model"
+    "Raises TypeError for what is not a model"
     what = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
     if not isinstance(model, nn.Module): raise TypeError(f"model is {what}: must be a model, the first argument")
 
@@ -317,7 +317,8 @@ def _make(o, own, made, at=()):
     if set(o)=={'class','args'} and isinstance(o['class'], str) and isinstance(o['args'], dict):
         made[at] = _call(o['class'], each(o['args']), own, at)
         return made[at]
-    raise ValueError(f"{_where(at)} must be {{class: name, args: {{…}}}}, {{dict: {{…}}}} or {{same: […]}}, is {o}")
+    raise ValueError(f"{_where(at)} must be {{class: name, args: {{…}}}}, {{dict: {{…}}}} or {{same: […]}}, "
+        f"is {o}")
 
 # %% ../nbs/08_checkpoint.ipynb #94e4a57f
 class _Budget(TorchFunctionMode):

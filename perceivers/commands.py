@@ -289,7 +289,7 @@ def _rows_with_files(path, column, run):
     return [(f, (o, row)) for (f,o),(_,row) in zip(_cells(path, source, run), df.iterrows())]
 
 def _table_with(path, columns):
-    "A table; raises ValueError, naming it, where columns are missing, or for what is no table"
+    "A table; raises ValueError, naming it, where columns are missing, or for what is not a table"
     from perceivers.files import read_table
     takes = f"a CSV or Parquet file with the columns {', '.join(columns)[:200]}"
     if not path.exists(): raise FileNotFoundError(f"{path}: there is no such file")

@@ -326,7 +326,7 @@ class AudioReader(_Reader):
 
 # %% ../nbs/22_datablocks.ipynb #b2d00035
 def _text_size(o):
-    "Bytes of a text, of a file of text, or ids; 0 for what is none"
+    "Bytes of a text, of a file of text, or ids; 0 for anything else"
     if isinstance(o, Path): return o.stat().st_size if o.is_file() else 0
     if isinstance(o, str): return len(o) if o.isascii() else len(o.encode(errors='replace'))
     return len(o) if hasattr(o, '__len__') else 0
@@ -356,7 +356,7 @@ class BytesReader(_Reader):
     def read(self,
         o, # a str or bytes: a text; a Path: a file; or ids (M,), any whole numbers
     )->TensorBytes: # (M,) ids, M at most `max_len`
-        "A text; raises FileNotFoundError or ValueError for a file, TypeError or ValueError for what is no text"
+        "A text; raises FileNotFoundError or ValueError for a file, TypeError or ValueError for what is not a text"
         if o is None or isinstance(o, float):
             raise TypeError(f"a text is missing: it is {o}, must be a str, bytes, a Path or ids; drop such rows")
         size = _text_size(o)
@@ -444,7 +444,7 @@ class SeriesReader(_Reader):
     def read(self,
         o, # an array (steps,) or (n_ch, steps), a data frame with a row for each step, or a path
     )->TensorSeries: # (n_ch, steps)
-        "A series; raises ValueError, naming it, for what is none, or has other channels than the training set"
+        "A series; raises ValueError, naming it, for what is not one, or has other channels than the training set"
         if self.mean is None: raise ValueError("mean and std are not known: set the reader up on a training set first")
         x,name = self._values(o),str(o) if _is_file(o) else 'the series'
         if len(x) != len(self.mean): raise ValueError(f"{name} has {len(x)} channels, must have {len(self.mean)}")

@@ -9,7 +9,7 @@ __all__ = ['scales', 'sharing_order', 'PerceiverEncoder']
 import torch
 from torch import nn, Tensor
 from torch.utils.checkpoint import checkpoint
-from fastcore.basics import store_attr
+from fastcore.basics import patch, store_attr
 from .position import MAX_COUNT, MAX_WIDTH, Tokens, check_bool, check_float, check_int, check_is_tokens
 from .position import check_real
 from .attention import check_heads
@@ -96,64 +96,78 @@ class PerceiverEncoder(nn.Module):
             LatentTransformer(d_latent, n_layers, **block) for _ in range(n_transformers))
         self.grad_checkpointing = False # see `set_grad_checkpointing`
 
-    def steps(self): # yields (CrossAttentionBlock or None, LatentTransformer)
-        "The blocks in the order of computation"
-        for i,b in enumerate(self.block_order):
-            cross = self.cross[self.cross_order[i]] if i < len(self.cross_order) else None
-            yield cross, self.blocks[b]
+# %% ../nbs/04_encoder.ipynb #en04fwdc
+@patch
+def steps(self:PerceiverEncoder): # yields (CrossAttentionBlock or None, LatentTransformer)
+    "The blocks in the order of computation"
+    for i,b in enumerate(self.block_order):
+        cross = self.cross[self.cross_order[i]] if i < len(self.cross_order) else None
+        yield cross, self.blocks[b]
 
-    def forward(self,
-        tokens:Tokens|TokenStream, # content, positions and mask of B samples of M tokens; or their pieces, one by one
-    )->Tensor: # (B, N, d_latent)
-        """The latents after all blocks
+@patch
+def forward(self:PerceiverEncoder,
+    tokens:Tokens|TokenStream, # content, positions and mask of B samples of M tokens; or their pieces, one by one
+)->Tensor: # (B, N, d_latent)
+    """The latents after all blocks
 
-        Raises ValueError for tokens of another width, no tokens, or a mask of another shape."""
-        if isinstance(tokens, TokenStream): return self._read_stream(tokens)
-        check_is_tokens(tokens)
-        check_float(tokens.content, 'tokens')
-        if tokens.content.ndim != 3:
-            raise ValueError(f"tokens are {tuple(tokens.content.shape)}, must be (B, M, "
-                             f"{self.d_in})")
-        d = tokens.content.shape[-1]
-        d += tokens.axes[0].shape[-1] if len(tokens.grid) and tokens.axes else 0
-        if d != self.d_in:
-            raise ValueError(f"tokens have {d} channels, d_in={self.d_in}: they must be as many")
-        contexts,z = Contexts(tokens, self.latents.dtype),self.latents[None]
-        again = self.grad_checkpointing and torch.is_grad_enabled()
-        for cross,block in self.steps():
-            if cross is not None:
-                x = (contexts.of(cross.attention, self.n_latents) if takes_parts(cross) else
-                    contexts.array())
-                if again: z = checkpoint(cross, z, x, tokens.mask, use_reentrant=False)
-                else: z = cross(z, x, tokens.mask)
-            z = block(z)
-        return z
+    Raises ValueError for tokens of another width, no tokens, or a mask of another shape."""
+    if isinstance(tokens, TokenStream): return self._read_stream(tokens)
+    self.check(tokens)
+    contexts,z = Contexts(tokens, self.latents.dtype),self.latents[None]
+    again = self.grad_checkpointing and torch.is_grad_enabled()
+    for cross,block in self.steps():
+        if cross is not None:
+            x = (contexts.of(cross.attention, self.n_latents) if takes_parts(cross) else
+                contexts.array())
+            if again: z = checkpoint(cross, z, x, tokens.mask, use_reentrant=False)
+            else: z = cross(z, x, tokens.mask)
+        z = block(z)
+    return z
 
-    def _read_stream(self, stream):
-        "The latents after all blocks, of tokens that are made a piece at a time"
-        if stream.d_out != self.d_in:
-            raise ValueError(f"tokens have {stream.d_out} channels, d_in={self.d_in}: they must be "
-                             "as many")
-        z = self.latents[None]
-        for cross,block in self.steps():
-            if cross is not None: z = cross(z, stream)
-            z = block(z)
-        return z
+# %% ../nbs/04_encoder.ipynb #en04resc
+@patch
+def check(self:PerceiverEncoder,
+    tokens:Tokens, # content, positions and mask
+)->None:
+    "Raises TypeError or ValueError for what is not `Tokens`, and for another width"
+    check_is_tokens(tokens)
+    check_float(tokens.content, 'tokens')
+    if tokens.content.ndim != 3:
+        raise ValueError(f"tokens are {tuple(tokens.content.shape)}, must be (B, M, "
+                         f"{self.d_in})")
+    d = tokens.content.shape[-1]
+    d += tokens.axes[0].shape[-1] if len(tokens.grid) and tokens.axes else 0
+    if d != self.d_in:
+        raise ValueError(f"tokens have {d} channels, d_in={self.d_in}: they must be as many")
 
-    def set_grad_checkpointing(self,
-        enable:bool=True, # False: keep everything again
-    )->None:
-        """Compute each block again in the backward pass instead of keeping what it computed: less memory, more time
+@patch
+def _read_stream(self:PerceiverEncoder, stream):
+    "The latents after all blocks, of tokens that are made a piece at a time"
+    if stream.d_out != self.d_in:
+        raise ValueError(f"tokens have {stream.d_out} channels, d_in={self.d_in}: they must be "
+                         "as many")
+    z = self.latents[None]
+    for cross,block in self.steps():
+        if cross is not None: z = cross(z, stream)
+        z = block(z)
+    return z
 
-        Raises TypeError for what is neither True nor False."""
-        check_bool(enable=enable)
-        self.grad_checkpointing = enable
-        for block in self.blocks: block.grad_checkpointing = enable
+@patch
+def set_grad_checkpointing(self:PerceiverEncoder,
+    enable:bool=True, # False: keep everything again
+)->None:
+    """Compute each block again in the backward pass instead of keeping what it computed: less memory, more time
 
-    def extra_repr(self)->str: # the shapes
-        "What `print` shows"
-        shapes = f'(B, M, {self.d_in}) -> (B, {self.n_latents}, {self.d_latent})'
-        return f'{shapes}, cross_order={self.cross_order}, block_order={self.block_order}'
+    Raises TypeError for what is neither True nor False."""
+    check_bool(enable=enable)
+    self.grad_checkpointing = enable
+    for block in self.blocks: block.grad_checkpointing = enable
+
+@patch
+def extra_repr(self:PerceiverEncoder)->str: # the shapes
+    "What `print` shows"
+    shapes = f'(B, M, {self.d_in}) -> (B, {self.n_latents}, {self.d_latent})'
+    return f'{shapes}, cross_order={self.cross_order}, block_order={self.block_order}'
 
 # %% ../nbs/04_encoder.ipynb #sc04dict
 _unshared = dict(widening=2, share_cross='none', share_blocks='none', latent_std=0.5)

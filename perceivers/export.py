@@ -25,7 +25,7 @@ class Exported(nn.Module):
         attention:bool=False, # give the attention weights of every cross-attention as further outputs
         from_tokens:bool=False, # take tokens (B, M, C) and a mask, and not what the input adapter takes
     )->None:
-        "Raises TypeError for a model that is none of this package's"
+        "Raises TypeError for a model that is not of this package"
         super().__init__()
         if not isinstance(model, PerceiverModel):
             raise TypeError(f"model is a {type(model).__name__}: must be a Perceiver or a PerceiverIO")

@@ -375,7 +375,7 @@ def form_costs(
     N:int, # queries
     M:int, # tokens of the context
 )->dict[str, int]: # multiply-adds of one sample by form
-    "What each form of computing a layer's result costs; raises TypeError for a layer that is none"
+    "What each form of computing a layer's result costs; raises TypeError for what is not such a layer"
     if not isinstance(layer, CrossAttention):
         raise TypeError(f"layer is a {type(layer).__name__}: must be a CrossAttention")
     if not graph_mode(): check_int(0, MAX_SIZE, N=N, M=M)
@@ -406,7 +406,7 @@ def form_work(
     n_content:int|None=None, # channels of a token's content, if the others are its position on a grid; None: no grid
     queries:bool=False, # `n_content` is that of a query, and the queries stand on the grid
 )->dict[str, tuple]: # by form: multiply-adds, elements and scores of one sample; pieces of the batch
-    "What each form has to do; raises TypeError for a layer that is none"
+    "What each form has to do; raises TypeError for what is not such a layer"
     costs = form_costs(layer, N, M)
     H,dq,C,qk,v,o = layer.n_heads,layer.d_q,layer.d_kv,layer.d_qk,layer.d_v,layer.d_out
     elements = {'textbook': M*(C+qk+v) + N*(qk+v), 'queries': M*C + H*N*C, 'context': M*(C+qk+v+H*(dq+o)) + H*N*(dq+o)}
@@ -430,7 +430,7 @@ def form_times(
     step:bool=False, # with gradients
     queries:bool=False, # `n_content` is that of a query, and the queries stand on the grid
 )->dict[str, float]: # milliseconds by form
-    "About how long each form takes on a CPU, for a choice between them; raises TypeError for a layer that is none"
+    "About how long each form takes on a CPU, for a choice between them; raises TypeError for what is not such a layer"
     t,times = TIMES['bfloat16' if dtype==torch.bfloat16 else 'float32', step],{}
     threads = min(N_THREADS if torch.compiler.is_compiling() else torch.get_num_threads(), 16)
     for form,(cost,elements,scores,pieces) in form_work(layer, B, N, M, n_content, queries).items():

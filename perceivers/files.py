@@ -100,7 +100,7 @@ def _walk(path, depth=3):
 def data_kind(
     path:str|Path, # a folder of class folders
 )->str: # 'images', 'sounds', 'texts' or 'points'
-    "What a folder holds; raises ValueError for what is no folder, or a mixture"
+    "What a folder holds; raises ValueError for what is not a folder, or a mixture"
     path = Path(path)
     if not path.is_dir(): raise ValueError(f"data={str(path)!r} is neither a folder, nor a CSV, Parquet or npz file")
     seen = Counter(o.suffix.lower() for o in itertools.islice(_walk(path), 10_000))

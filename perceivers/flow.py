@@ -43,7 +43,7 @@ class FlowInput(InputAdapter):
         n_bands:int=64, # frequencies of the Fourier features on each axis
         max_res:tuple[float, float]|None=None, # (2,) twice the top frequency; None: `size`
     )->None:
-        "Raises TypeError or ValueError, naming the argument, for a size that is none and counts below 1"
+        "Raises TypeError or ValueError, naming the argument, for what is not a size, and counts below 1"
         super().__init__()
         size = check_size(size, 2)
         check_int(1, MAX_COUNT, n_ch=n_ch, d_content=d_content)

@@ -204,7 +204,7 @@ def prepare_mnist_ink(
 def _is_number(o): return isinstance(o, (int,float)) and not isinstance(o, bool) and math.isfinite(o)
 
 def _image_size(size):
-    "(H, W) of a size; raises ValueError for what is none"
+    "(H, W) of a size; raises ValueError for what is not one"
     hw = (size,size) if isinstance(size, int) else tuple(size) if isinstance(size, (list,tuple)) else ()
     if len(hw)!=2 or not all(isinstance(n, int) and 0 < n <= 10_000 for n in hw):
         raise ValueError(f"size={size!r} must be pixels, or (height, width), each from 1 to 10000")

@@ -35,7 +35,7 @@ def check_input(
     input, # what was given as an input adapter
     name:str='input', # the argument's name
 )->None:
-    "Raises TypeError or ValueError, naming the argument, for what is no input adapter"
+    "Raises TypeError or ValueError, naming the argument, for what is not an input adapter"
     if not isinstance(input, nn.Module) or not hasattr(input, 'd_out'):
         raise TypeError(f"{name} is a {type(input).__name__}: must be an InputAdapter, a module with `d_out` "
                         "whose forward gives Tokens")

@@ -63,7 +63,7 @@ def _make_tags(
 
 # %% ../nbs/16_multimodal.ipynb #5f3de4b4
 def _check_names(given, names, what):
-    "Raises TypeError for what is no dict, ValueError for names that are not among `names`"
+    "Raises TypeError for what is not a dict, ValueError for names that are not among `names`"
     if given is None: return {}
     if not isinstance(given, dict):
         raise TypeError(f"{what} is a {type(given).__name__}: must be a dict by name, of {list(names)}")
@@ -95,7 +95,7 @@ class MultimodalInput(InputAdapter):
         hide:dict[str, float]|None=None, # {name: probability that a token is hidden}; those not named are never hidden
         ignore_extra:bool=False, # drop observations that no adapter is named for; False: refuse them
     )->None:
-        "Raises TypeError or ValueError for adapters or probabilities that are none, names with a dot, a `pad` below 1"
+        "Raises TypeError or ValueError for what is not an adapter or a probability, names with a dot, a `pad` below 1"
         super().__init__()
         _check_adapters(adapters, InputAdapter)
         check_int(1, MAX_COUNT, pad=pad)
@@ -216,7 +216,7 @@ class MultimodalOutput(OutputAdapter):
         pad:int=2, # channels of the widest queries' tag; others have more
         d_out:int|None=None, # channels of a result before each modality's own linear layer; None: as wide as a query
     )->None:
-        "Raises TypeError or ValueError for adapters that are none, names with a dot, and a `pad` or `d_out` below 1"
+        "Raises TypeError or ValueError for what is not an adapter, names with a dot, and a `pad` or `d_out` below 1"
         super().__init__()
         _check_adapters(adapters, OutputAdapter)
         check_int(1, MAX_COUNT, pad=pad)

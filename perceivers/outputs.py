@@ -10,7 +10,7 @@ __all__ = ['OutputAdapter', 'rows_at', 'VectorOutput', 'ClassOutput', 'unpatchif
 import math
 import torch
 from torch import nn, Tensor
-from fastcore.basics import store_attr
+from fastcore.basics import patch, store_attr
 from fastcore.meta import delegates
 from .inputs import InputAdapter
 from .position import (MAX_COUNT, FourierPosition, LearnedPosition, Tokens, check_float, check_int,
@@ -47,29 +47,32 @@ class OutputAdapter(nn.Module):
         "The decoder's results as the task wants them"
         return y
 
-    def answer(self,
-        decode, # function from queries (1 or B, O, Q) to results (B, O, d_out)
-        tokens:Tokens|None, # what the input adapter gave
-        at=None, # (n,) indices of the outputs that are wanted; None: all
-        **kwargs, # what `queries` and `forward` take besides, such as `size`
-    )->Tensor: # what `forward` gives
-        """From latents to outputs: queries, decoder, `forward`; raises TypeError or ValueError for no such function
+# %% ../nbs/10_outputs.ipynb #an10code
+@patch
+def answer(self:OutputAdapter,
+    decode, # function from queries (1 or B, O, Q) to results (B, O, d_out)
+    tokens:Tokens|None, # what the input adapter gave
+    at=None, # (n,) indices of the outputs that are wanted; None: all
+    **kwargs, # what `queries` and `forward` take besides, such as `size`
+)->Tensor: # what `forward` gives
+    """From latents to outputs: queries, decoder, `forward`; raises TypeError or ValueError for no such function
 
-        A `decode` whose attribute `takes_tokens` is True is given all queries of a grid as `Tokens`, in parts."""
-        in_parts = at is None and getattr(decode, 'takes_tokens', False)
-        whose = [next(c for c in type(self).__mro__ if o in vars(c)) for o in ('queries','_parts')]
-        parts = self._parts(tokens, **kwargs) if in_parts and whose[0] is whose[1] else None
-        return self(results_of(decode, self.queries(tokens, at, **kwargs) if parts is None else parts), at, **kwargs)
+    A `decode` whose attribute `takes_tokens` is True is given all queries of a grid as `Tokens`, in parts."""
+    in_parts = at is None and getattr(decode, 'takes_tokens', False)
+    whose = [next(c for c in type(self).__mro__ if o in vars(c)) for o in ('queries','_parts')]
+    parts = self._parts(tokens, **kwargs) if in_parts and whose[0] is whose[1] else None
+    return self(results_of(decode, self.queries(tokens, at, **kwargs) if parts is None else parts), at, **kwargs)
 
-    def _parts(self, tokens, **kwargs):
-        "All queries as `Tokens` on a grid, or None; what counts is that of the class whose `queries` it replaces"
+@patch
+def _parts(self:OutputAdapter, tokens, **kwargs):
+    "All queries of a grid as `Tokens`, or None where there is no grid. Overridden together with `queries`, or not used"
 
 # %% ../nbs/10_outputs.ipynb #5d19ddea
 def rows_at(
     q:Tensor, # (1 or B, O, Q) every query
     at:Tensor|None, # (n,) indices from 0 to O-1; None: all
 )->Tensor: # (1 or B, n, Q)
-    "The queries that are wanted; raises TypeError or ValueError for what is no index of theirs"
+    "The queries that are wanted; raises TypeError or ValueError for what is not an index of theirs"
     if at is None: return q
     if not isinstance(q, Tensor):
         raise TypeError(f"q is a {type(q).__name__}: must be a tensor of queries (1 or B, O, Q)")

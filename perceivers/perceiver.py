@@ -42,7 +42,7 @@ class PerceiverModel(nn.Module):
     def num_params(self,
         trainable:bool=False, # count only those that get a gradient
     )->int: # elements of all parameters
-        "How many parameters the model has; shared ones count once; raises TypeError for what is no bool"
+        "How many parameters the model has; shared ones count once; raises TypeError for what is not a bool"
         check_bool(trainable=trainable)
         return sum(p.numel() for p in self.parameters() if p.requires_grad or not trainable)
 
@@ -53,7 +53,7 @@ class PerceiverModel(nn.Module):
         self.encoder.set_grad_checkpointing(enable)
 
     def no_weight_decay(self)->set[str]: # names of parameters
-        "What weight decay is not for: everything except the weights of linear and convolutional layers"
+        "The parameters that get no weight decay: all but the weights of linear and convolutional layers"
         kinds = nn.Linear,nn.Conv1d,nn.Conv2d,nn.Conv3d
         decayed = {id(m.weight) for m in self.modules() if isinstance(m, kinds)}
         return {name for name,p in self.named_parameters() if id(p) not in decayed}
@@ -64,10 +64,11 @@ class PerceiverModel(nn.Module):
         return sorted({n for m in self.modules() for n in names.get(type(m), ())})
 
     def groups(self)->list[nn.Module]: # in the order in which data flows
-        "What is frozen, or trained at its own rate, as one: input adapter, encoder, and what comes after it"
+        "Three parts, which can be frozen or get a learning rate each: input adapter, encoder, and what comes after it"
         rest = [m for name,m in self.named_children() if name not in ('input','encoder')]
         return [self.input, self.encoder, rest[0] if len(rest)==1 else nn.ModuleList(rest)]
 
+# %% ../nbs/06_perceiver.ipynb #pc06code
 class Perceiver(PerceiverModel):
     "Any inputs to `n_out` values: class logits, or targets of a regression. Source: Perceiver, section 3"
     @delegates(PerceiverEncoder.__init__, but=['d_in'])
@@ -96,7 +97,7 @@ class Perceiver(PerceiverModel):
         latents:Tensor, # (B, N, D) from `forward_features`
         pre_logits:bool=False, # stop before the linear layer
     )->Tensor: # (B, n_out); (B, D) with `pre_logits`
-        "The outputs from latents; raises TypeError for what is no bool, ValueError for latents of another shape"
+        "The outputs from latents; raises TypeError for what is not a bool, ValueError for latents of another shape"
         check_bool(pre_logits=pre_logits)
         if not isinstance(latents, Tensor) or latents.ndim != 3 or latents.shape[-1] != self.num_features:
             raise ValueError(f"latents must be a tensor (B, N, {self.num_features}), as forward_features gives them")

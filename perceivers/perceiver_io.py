@@ -9,7 +9,7 @@ __all__ = ['PerceiverDecoder', 'PerceiverIO']
 import math
 import torch
 from torch import nn, Tensor
-from fastcore.basics import store_attr
+from fastcore.basics import patch, store_attr
 from fastcore.meta import delegates
 from .position import MAX_COUNT, MAX_WIDTH, Tokens, check_bool, check_float, check_int, check_is_tokens
 from .position import graph_mode
@@ -72,31 +72,34 @@ class PerceiverDecoder(nn.Module):
         if chunk is None or content.shape[1] <= chunk: return self.project(self.cross(queries, latents, mask))
         return torch.cat([self.project(y) for y in self._chunks(queries, latents, int(chunk), mask)], 1)
 
-    def _takes_grid(self, queries, latents, chunk):
-        "Whether queries on a grid are to be read as such, and a chunk holds a row of it"
-        if chunk is not None and chunk < math.prod(queries.grid[1:]): return False
-        return takes_parts(self.cross) and wants_grid_queries(self.cross.attention, queries, latents)
-
-    def _chunks(self, queries, latents, chunk, mask):
-        "Yields the block's result for so many queries at a time; keys and values are made once"
-        grid,layer = isinstance(queries, Tokens),self.cross.attention
-        if grid: context = absorb(layer, latents, mask)
-        else: context = absorbed(layer, queries.shape[1], latents, mask) if takes_parts(self.cross) else None
-        if context is None: context = latents
-        else: mask = None # the context has it
-        if not grid:
-            for q in queries.split(chunk, 1): yield self.cross(q, context, mask)
-            return
-        (first,*others),row = queries.axes,math.prod(queries.grid[1:])
-        n = chunk//row
-        for i in range(0, first.shape[0], n):
-            part = Tokens(queries.content[:,i*row:(i+n)*row], (first[i:i+n],*others))
-            yield self.cross(part, context, mask)
-
     def extra_repr(self)->str: # the shapes
         "What `print` shows"
         d_out = self.d_query if self.d_out is None else self.d_out
         return f'(B, O, {self.d_query}), (B, N, {self.d_latent}) -> (B, O, {d_out})'
+
+# %% ../nbs/11_perceiver_io.ipynb #pd11code
+@patch
+def _takes_grid(self:PerceiverDecoder, queries, latents, chunk):
+    "Whether queries on a grid are to be read as such, and a chunk holds a row of it"
+    if chunk is not None and chunk < math.prod(queries.grid[1:]): return False
+    return takes_parts(self.cross) and wants_grid_queries(self.cross.attention, queries, latents)
+
+@patch
+def _chunks(self:PerceiverDecoder, queries, latents, chunk, mask):
+    "Yields the block's result for so many queries at a time; keys and values are made once"
+    grid,layer = isinstance(queries, Tokens),self.cross.attention
+    if grid: context = absorb(layer, latents, mask)
+    else: context = absorbed(layer, queries.shape[1], latents, mask) if takes_parts(self.cross) else None
+    if context is None: context = latents
+    else: mask = None # the context has it
+    if not grid:
+        for q in queries.split(chunk, 1): yield self.cross(q, context, mask)
+        return
+    (first,*others),row = queries.axes,math.prod(queries.grid[1:])
+    n = chunk//row
+    for i in range(0, first.shape[0], n):
+        part = Tokens(queries.content[:,i*row:(i+n)*row], (first[i:i+n],*others))
+        yield self.cross(part, context, mask)
 
 # %% ../nbs/11_perceiver_io.ipynb #a37e4df2
 class PerceiverIO(PerceiverModel):
@@ -115,7 +118,7 @@ class PerceiverIO(PerceiverModel):
         fast:bool=True, # compute cross-attentions in the form that costs least; False: as in the textbook
         **kwargs,
     )->None:
-        "Raises TypeError or ValueError for adapters that are none, and whatever encoder and decoder refuse"
+        "Raises TypeError or ValueError for what is not an adapter, and for what encoder and decoder refuse"
         super().__init__()
         check_input(input)
         store_attr('n_cross,n_decoder_heads,d_decoder_qk,d_decoder_v,decoder_widening,decoder_residual,dropout,fast')
@@ -156,7 +159,7 @@ class PerceiverIO(PerceiverModel):
         chunk:int|None=None, # queries at a time; None: as `PerceiverDecoder` has it
         **kwargs, # what the output adapter takes besides, such as `size`
     )->Tensor: # what the output adapter makes of the results
-        "Outputs from latents; raises TypeError for tokens that are none"
+        "Outputs from latents; raises TypeError for what is not `Tokens`"
         if tokens is not None: check_is_tokens(tokens)
         def results(queries): return self.decoder(queries, latents, chunk)
         results.takes_tokens = type(self.decoder) is PerceiverDecoder and is_unwatched(self.decoder)

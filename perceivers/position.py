@@ -40,7 +40,7 @@ def check_real(
     /,
     **values, # what was given, by the argument's name
 )->None:
-    "Raises TypeError for what is no real number, ValueError for one out of range or NaN; both name the argument"
+    "Raises TypeError for what is not a real number, ValueError for one out of range or NaN; both name the argument"
     for name,v in values.items():
         allowed = f"must be a number from {least} to {most}"
         if isinstance(v, bool) or not isinstance(v, numbers.Real): raise TypeError(f"{name}={brief(v)}: {allowed}")
@@ -70,7 +70,7 @@ def check_size(
     d:int|None=None, # axes there must be; None: at least one
     name:str='size', # the argument's name
 )->tuple[int, ...]: # the same as a tuple
-    "A grid's size; raises TypeError for what is no tuple of whole numbers, ValueError for wrong axes"
+    "A grid's size; raises TypeError for what is not a tuple of whole numbers, ValueError for wrong axes"
     axes = 'each axis' if d is None else 'its one axis' if d==1 else f'each of its {d} axes'
     example = ', '.join(['28']*(d or 2)) + (',' if d==1 else '')
     allowed = f"must be a tuple with a whole number from 1 to {MAX_SIZE} for {axes}, such as ({example})"
@@ -86,7 +86,7 @@ def check_max_res(
     max_res, # what was given: a number for each axis
     d:int|None=None, # axes there must be; None: at least one
 )->tuple[float, ...]: # the same as a tuple
-    "Resolutions that set the highest frequencies; raises TypeError or ValueError for what is no tuple of them"
+    "Resolutions that set the highest frequencies; raises TypeError or ValueError for what is not a tuple of them"
     allowed = f"must be a tuple with a number above 0 for each axis{f' ({d} of them)' if d else ''}, such as (224, 224)"
     if not isinstance(max_res, (tuple,list)): raise TypeError(f"max_res={brief(max_res)}: {allowed}")
     if not max_res or d is not None and len(max_res) != d:
@@ -107,7 +107,7 @@ def check_float(
     x, # what was given
     name:str, # the argument's name
 )->None:
-    "Raises TypeError for what is no tensor, ValueError for a tensor of whole numbers; both name the argument"
+    "Raises TypeError for what is not a tensor, ValueError for a tensor of whole numbers; both name the argument"
     if not isinstance(x, Tensor): raise TypeError(f"{name}={brief(x)}: must be a tensor")
     if not x.is_floating_point():
         raise ValueError(f"{name} is {x.dtype} {tuple(x.shape)}: must be of a floating type, such as "
@@ -117,7 +117,7 @@ def check_path(
     path, # what was given: the name of a file or a folder
     name:str='path', # the argument's name
 )->Path: # the same
-    "Raises TypeError for what is no path, ValueError for an empty one or one that no file system takes"
+    "Raises TypeError for what is not a path, ValueError for an empty one or one that no file system takes"
     if not isinstance(path, (str,Path)): raise TypeError(f"{name}={brief(path)}: must be a str or a pathlib.Path")
     if not str(path) or '\0' in str(path): raise ValueError(f"{name}={brief(path)}: must be a path")
     if any(len(o.encode(errors='surrogateescape')) > 255 for o in Path(path).parts):
@@ -153,7 +153,7 @@ def grid_positions(
 )->Tensor: # (M, d) with M the product of `size`; the last axis varies fastest
     """Every position of a grid, from -1 to 1 inclusive on each axis
 
-    Raises TypeError or ValueError for a `size` that is none.
+    Raises TypeError or ValueError for a `size` that is not a grid's size.
     Source: Perceiver, section 3.2; Perceiver IO, appendix on position encodings."""
     size = check_size(size)
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
@@ -170,7 +170,7 @@ def fourier_bands(
     """The frequencies of one axis, evenly spaced up to Nyquist's
 
     Raises TypeError or ValueError for less than one band or a `max_res` that is not above 0.
-    Source: Perceiver, section 3.2. Logarithmic spacing is a variant of NeRF's kind, which the paper
+    Source: Perceiver, section 3.2. Logarithmic spacing is a variant, which the paper
     compares and does not choose."""
     check_int(1, MAX_COUNT, n_bands=n_bands)
     check_bool(log_bands=log_bands)
@@ -273,7 +273,7 @@ def array(self:Tokens)->Tensor: # (B, M, C0+C1)
 def check_is_tokens(
     tokens, # what was given
 )->None:
-    "Raises TypeError for what is no `Tokens`, or holds what is no mask"
+    "Raises TypeError for what is not a `Tokens`, or holds what is not a mask"
     if not isinstance(tokens, Tokens):
         raise TypeError(f"tokens is a {type(tokens).__name__}: must be Tokens, as input adapters give them")
     if not isinstance(tokens.content, Tensor):
@@ -477,7 +477,7 @@ def resize(self:ProjectedPosition,
 )->ProjectedPosition: # new, with the same projection
     """The other module's positions for another grid
 
-    Raises TypeError or ValueError for what is no size of one."""
+    Raises TypeError or ValueError for what is not a size."""
     size = check_size(size)
     position = self.position.resize(size) if hasattr(self.position, 'resize') else self.position
     res = ProjectedPosition(position, self.d_out)
@@ -498,6 +498,6 @@ class NoPosition(nn.Module):
     )->'NoPosition': # itself
         """No positions for another grid either
 
-        Raises TypeError or ValueError for what is no size of one."""
+        Raises TypeError or ValueError for what is not a size."""
         check_size(size)
         return self

@@ -286,7 +286,7 @@ def create_model(
 )->PerceiverModel: # a `Perceiver` or a `PerceiverIO`; in evaluation mode if `pretrained`
     """A model by name
 
-    Raises ValueError for a name that is none, a scale without adapters, weights that do not exist or do not fit, or a
+    Raises ValueError for an unknown name, a scale without adapters, weights that do not exist or do not fit, or a
     setting that does not apply; TypeError for an output of the wrong kind; what `load_pretrained` raises."""
     if not isinstance(name, str): raise TypeError(f"name={repr(name)[:80]}: must be one of {', '.join(list_models())}")
     check_bool(pretrained=pretrained)

@@ -207,7 +207,7 @@ def _output_names(adapter):
 def official_names(
     model:PerceiverIO, # one of the seven kinds that transformers has
 )->dict: # {our name: [their names]}, whose tensors, stacked, are ours
-    "Which tensors of transformers' Perceiver are which of ours; raises TypeError for what is no `PerceiverIO`"
+    "Which tensors of transformers' Perceiver are which of ours; raises TypeError for what is not a `PerceiverIO`"
     if not isinstance(model, PerceiverIO): raise TypeError(f"model is a {type(model).__name__}: must be a PerceiverIO")
     dec = 'perceiver.decoder' + ('' if isinstance(model.output, TextOutput) else '.decoder')
     names = _input_names(model.input) | {'encoder.latents':['perceiver.embeddings.latents']}
@@ -266,7 +266,7 @@ def from_official(
 def from_transformers(
     model:nn.Module, # a Perceiver of Hugging Face transformers, one of its seven `PerceiverFor…` classes
 )->PerceiverIO: # takes the same tensors (masks as `mask=`, True is real) and gives the same outputs; weights are copied
-    "A model of transformers as one of ours; raises TypeError or ValueError for a class that is none of these"
+    "A model of transformers as one of ours; raises TypeError or ValueError for another class"
     kind = type(model).__name__
     if not isinstance(model, nn.Module): raise TypeError(f"model is a {kind}: must be a Perceiver of transformers")
     if kind not in _makers: raise ValueError(f"model is a {kind}: must be one of {', '.join(_makers)}")
@@ -486,7 +486,7 @@ def prepare_picture(
 )->Tensor: # (3, *size) as the official image models want it
     """A picture as the official image models take it
 
-    Raises TypeError for what is no PIL image, ValueError for a kind of image that has no 8-bit colours. Source:
+    Raises TypeError for what is not a PIL image, ValueError for a kind of image that has no 8-bit colours. Source:
     transformers, `PerceiverImageProcessor`."""
     size,crop = check_size(size, 2),check_size(crop, 2, 'crop')
     if not hasattr(img, 'convert'):
@@ -507,7 +507,7 @@ def load_matching(
     model:nn.Module, # which gets the weights
     source:nn.Module|dict, # another model, or {name: tensor}
 )->dict: # names in 'loaded', 'left out' (of the source, other sizes too), 'kept' (of the model, as they were)
-    "Copies every tensor that fits by name and size, and reports what did not; raises TypeError for what is no model"
+    "Copies every tensor that fits by name and size, and reports what did not; raises TypeError for what is not a model"
     if not isinstance(model, nn.Module): raise TypeError(f"model is a {type(model).__name__}: must be a module")
     if not isinstance(source, (nn.Module, dict)):
         raise TypeError(f"source is a {type(source).__name__}: must be a module, or {{name: tensor}}")

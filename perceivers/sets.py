@@ -20,7 +20,7 @@ def pad_sets(
 )->tuple[Tensor, Tensor]: # x (B, M, C), zeros where nothing is, and mask (B, M) bool, True where a row is real
     """Sets of different sizes as one batch
 
-    Raises TypeError for what is no list of tensors or arrays; ValueError for none, sets of another
+    Raises TypeError for what is not a list of tensors or arrays; ValueError for none, sets of another
     width or type, or one with more than `length` rows."""
     alone = isinstance(sets, (str,bytes,Mapping)) or not isinstance(sets, Iterable)
     # an array of no axes says that it can be iterated over, and cannot

@@ -46,7 +46,7 @@ class TableInput(InputAdapter):
         return self.n_numbers + len(self.sizes)
 
     def _check(self, x):
-        "Raises TypeError or ValueError for what is no table of these columns"
+        "Raises TypeError or ValueError for what is not a table of these columns"
         check_float(x, 'input')
         if x.ndim != 2 or x.shape[1] != self.n_columns:
             raise ValueError(f"input is {tuple(x.shape)}, must be (B, {self.n_columns}): "

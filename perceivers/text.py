@@ -43,7 +43,7 @@ def encode_text(
 def _as_ids(ids, name):
     """Any sequence of whole numbers as a tensor (M,)
 
-    Raises TypeError or ValueError, naming the argument, for what is no id of a symbol."""
+    Raises TypeError or ValueError, naming the argument, for what is not an id of a symbol."""
     allowed = f"must be ids (M,), whole numbers from 0 to {vocab_size-1}"
     try: x = ids if isinstance(ids, Tensor) else torch.tensor(list(ids) if hasattr(ids, '__array__') else ids)
     except (TypeError,ValueError,RuntimeError) as e:
@@ -60,7 +60,7 @@ def decode_text(
 )->str: # text
     """The text that symbols spell; specials are left out, invalid UTF-8 becomes �
 
-    Raises TypeError or ValueError for what is no id."""
+    Raises TypeError or ValueError for what is not an id."""
     return bytes(i-len(specials) for i in _as_ids(ids, 'ids').tolist() if i >= len(specials)).decode(errors='replace')
 
 # %% ../nbs/12_text.ipynb #69f03d2c
@@ -71,7 +71,7 @@ def pad_texts(
 )->tuple[Tensor, Tensor]: # ids (B, M) int64, and mask (B, M) bool, True where a symbol is real
     """Texts as one batch
 
-    Raises TypeError for what is no list of texts; ValueError for ids that are no symbols, or a text that is longer
+    Raises TypeError for what is not a list of texts; ValueError for ids that are no symbols, or a text that is longer
     than `length`."""
     check_bool(ends=ends)
     alone = isinstance(texts, (str,*_bytes,Mapping)) or not isinstance(texts, Iterable)
@@ -123,7 +123,7 @@ class TextInput(InputAdapter):
     )->Tokens: # content (B, M, d_model), mask
         """Text as tokens
 
-        Raises TypeError or ValueError for what is no tensor of ids, a text that is too long, or ids that are no
+        Raises TypeError or ValueError for what is not a tensor of ids, a text that is too long, or ids that are no
         symbols."""
         if not isinstance(ids, Tensor):
             raise TypeError(f"ids is a {type(ids).__name__}: "
