@@ -273,7 +273,7 @@ def array(self:Tokens)->Tensor: # (B, M, C0+C1)
 def check_is_tokens(
     tokens, # what was given
 )->None:
-    "Raises TypeError for what is not a `Tokens`, or holds what is not a mask"
+    "Raises TypeError for what is not `Tokens`, or holds what is not a mask"
     if not isinstance(tokens, Tokens):
         raise TypeError(f"tokens is a {type(tokens).__name__}: must be Tokens, as input adapters give them")
     if not isinstance(tokens.content, Tensor):

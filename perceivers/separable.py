@@ -54,7 +54,7 @@ def standardise_grid(
 )->GridTokens: # in float32, or float64 if the tokens are
     """A layer norm without scale and shift over content and position together, without putting them together
 
-    Raises TypeError for what is not a `Tokens`, ValueError for fewer than two axes or tables that are not the content's
+    Raises TypeError for what is not `Tokens`, ValueError for fewer than two axes or tables that are not the content's
     grid."""
     check_is_tokens(tokens)
     check_real(0, 1, eps=eps)
