@@ -102,7 +102,7 @@ def results_of(
 )->Tensor: # (B, O, d_out)
     """What a decoder gives for queries
 
-    Raises TypeError for what is not callable or gives no tensor, ValueError for a module that can't take the queries."""
+    Raises TypeError for what is no function or gives no tensor, ValueError for a module that can't take the queries."""
     what = f"decode is a {type(decode).__name__}: must be a function from queries to results"
     if not callable(decode): raise TypeError(what)
     try: y = decode(queries)
