@@ -1,7 +1,7 @@
 """---
 title: Names
-description: What the papers and other implementations call the things of this package, and every public name with its page
+description: What the papers, other implementations and you may call the things of this package
 ---"""
-from perceivers.docs import names_page
+from names_page import names_page
 
 print(names_page('.'))
