@@ -143,19 +143,19 @@ def build(
     name:str='mnist', # the run's folder, or the name of weights that ship with the package
 )->dict: # what model.json says
     "Writes OUT/demo/; ends the program where something is missing, too large, or differs from the model"
-    where = root/'tools/node_modules/onnxruntime-web'
+    folder,where = out/'demo',root/'tools/node_modules/onnxruntime-web'
+    for o in sorted((root/'nbs/demo').iterdir()): copy_whole(o, folder)
     if not where.is_dir(): sys.exit('onnxruntime-web is missing: npm ci --prefix tools')
     run = load_run(name)
     given,p = run.model.eval(),run.preparation
-    model = rounded(deepcopy(given))
+    model,n_crosses = rounded(deepcopy(given)),len(given.encoder.cross_order)
+    if n_crosses!=2: sys.exit(f'{name}: the text of the page is for two cross-attentions, not {n_crosses}')
     if run.vocab!=list('0123456789'): sys.exit(f'{name}: the page is for the digits 0 to 9, not {run.vocab}')
-    folder = out/'demo'
-    folder.mkdir(parents=True, exist_ok=True)
     plain,path = PixelModel(model, *p.mean, *p.std).eval(),folder/'model.onnx'
     with torch.no_grad(): export(plain, model.input.grid, path)
     near,far = (difference(path, o, *p.mean, *p.std) for o in (model, given))
     encoder = model.encoder
-    said = dict(latents=encoder.n_latents, channels=encoder.d_latent, crosses=len(encoder.cross_order),
+    said = dict(latents=encoder.n_latents, channels=encoder.d_latent, crosses=n_crosses,
         heads=encoder.n_cross_heads, bands=model.input.position.n_bands, parameters=model.num_params(),
         bytes=path.stat().st_size, runtime_bytes=(where/'dist'/runtime[1]).stat().st_size, ink=p.options['ink'],
         runtime=json.loads((where/'package.json').read_text(encoding='utf-8'))['version'])
@@ -163,7 +163,6 @@ def build(
     (folder/'.model.json.new').write_text(json.dumps(said, indent=1)+'\n', encoding='utf-8')
     (folder/'.model.json.new').replace(folder/'model.json')
     for o in runtime: copy_whole(where/'dist'/o, folder/'ort')
-    for o in sorted((root/'nbs/demo').iterdir()): copy_whole(o, folder)
     print(f"model.onnx: {said['bytes']:,} bytes. Largest difference of onnxruntime to the model in half precision: "
           f"{near[0]:.1e} in the probabilities, {near[1]:.1e} in the attention weights; to the model as it was given: "
           f"{far[0]:.1e}, {far[1]:.1e}. onnxruntime-web {said['runtime']}: {said['runtime_bytes']:,} bytes.")

@@ -9,8 +9,9 @@ const make = (tag, more = {}, ...inside) => {
     e.append(...inside);
     return e;
 };
-const percent = p => `${(100 * p).toFixed(1)} %`;
+const percent = p => `${(100 * p).toFixed(1)}\u00a0%`;
 const root = document.getElementById('demo');
+
 
 // ---- what is drawn ----
 let strokes = [], past = [], ink = drawStrokes([]), isExample = false, moving = null;
@@ -160,7 +161,7 @@ root.centrePen = () => Object.assign(pen, { x: SIDE / 2, y: SIDE / 2, isDown: fa
 function showAnswer() {
     const p = shown.probabilities, best = p.indexOf(Math.max(...p));
     const answer = shown.isEmpty ? 'Nothing is drawn yet' : `${best}, ${percent(p[best])}`;
-    $('answer').textContent = answer;
+    $('answer').textContent = answer + (shown.isMoved && !shown.isEmpty ? ' (pixels moved)' : '');
     bars.forEach(({ row, fill, share }, digit) => {
         row.toggleAttribute('data-top', !shown.isEmpty && digit === best);
         fill.style.width = shown.isEmpty ? 0 : `${100 * p[digit]}%`;
@@ -193,7 +194,7 @@ function makeTiles() {
             canvas.setAttribute('aria-hidden', 'true');
             const button = make('button', { type: 'button' }, canvas);
             button.setAttribute('aria-label', `Latent ${i}, cross-attention ${step + 1}`);
-            button.addEventListener('click', () => choose(step, i));
+            button.addEventListener('click', () => choose(step, i, true));
             button.addEventListener('keydown', e => walk(e, step, i));
             grid.append(button);
             return { button, canvas };
@@ -209,11 +210,11 @@ function walk(e, step, i) {
     const other = next < 0 ? step - 1 : next >= n ? step + 1 : step;
     if (!tiles[other]) return;
     const at = other === step ? next : (next + n) % n;
-    choose(other, at);
+    choose(other, at, true);
     tiles[other][at].button.focus();
 }
 
-function choose(step, i) {
+function choose(step, i, isAloud = false) {
     shown.chosen = [step, i];
     tiles.forEach((all, s) => all.forEach(({ button }, k) => {
         const isChosen = s === step && k === i;
@@ -221,6 +222,7 @@ function choose(step, i) {
         button.tabIndex = isChosen ? 0 : -1;
     }));
     showLarge();
+    if (isAloud) say($('told').textContent);
 }
 
 function showLarge() {
@@ -228,9 +230,11 @@ function showLarge() {
     paintMap($('large'), map, shown.given);
     const onInk = shown.isEmpty ? 'Nothing is drawn: these weights come from the positions alone.' :
         `${percent(d.onInk)} of its weight is on the ink, which covers ${percent(d.inkShare)} of the picture.`;
-    $('told').textContent = `Latent ${i} in cross-attention ${step + 1}. ${onInk} The largest weight is ${percent(d.top)}, in row ${d.row}, ` +
-        `column ${d.column} (counted from 0); weights that were all alike would be ${percent(1 / M)} each. ` +
-        `It is as spread out as an even weight on ${Math.round(d.pixels)} pixels.`;
+    $('told').replaceChildren(make('strong', { textContent: `Latent ${i} in cross-attention ${step + 1}` }), make('ul', {},
+        make('li', { textContent: onInk }),
+        make('li', { textContent: `The largest weight is ${percent(d.top)}, in row ${d.row}, column ${d.column} (counted from 0). ` +
+            `Were all weights alike, each would be ${percent(1 / M)}.` }),
+        make('li', { textContent: `It is as spread out as an even weight on ${Math.round(d.pixels)} of ${M} pixels.` })));
 }
 
 function showMaps() {
@@ -275,7 +279,8 @@ async function update() {
         showAnswer();
         showMaps();
         const middle = [...times].sort((a, b) => a - b)[times.length >> 1];
-        $('time').textContent = `The model takes ${middle.toFixed(1)} ms for a picture here (median of the last ${times.length}).`;
+        $('time').textContent = `The model takes ${middle.toFixed(1)} ms for a picture here` +
+            (times.length > 1 ? ` (median of the last ${times.length}).` : '.');
         await new Promise(done => requestAnimationFrame(done));
     }
     isRunning = false;
@@ -316,9 +321,17 @@ $('move').addEventListener('click', () => {
 });
 
 async function get(name) {
-    const r = await fetch(new URL(name, import.meta.url));
-    if (!r.ok) throw new Error(`${name} cannot be fetched (${r.status})`);
+    const r = await fetch(new URL(name, import.meta.url)).catch(() => null);
+    if (!r?.ok) throw new Error(`${name} cannot be fetched`);
     return r;
+}
+
+function pressed(button) {
+    button.hidden = false;
+    return new Promise(done => button.addEventListener('click', () => {
+        button.hidden = true;
+        done();
+    }, { once: true }));
 }
 
 const megabytes = n => `${(n / 1e6).toFixed(1)} MB`;
@@ -327,14 +340,20 @@ async function load() {
     try {
         if (typeof WebAssembly !== 'object') throw new Error('this browser has no WebAssembly, or it is switched off');
         const facts = await (await get('model.json')).json();
-        status.textContent = `Loading the model (${megabytes(facts.bytes)}) and the program that runs it ` +
-            `(${megabytes(facts.runtime_bytes)}, about a quarter of that when compressed) …`;
-        const model = await (await get('model.onnx')).arrayBuffer();
+        const what = `the model (${megabytes(facts.bytes)}) and the program that runs it (${megabytes(facts.runtime_bytes)}, ` +
+            'about a quarter of that when compressed)';
+        if (navigator.connection?.saveData) {
+            status.textContent = `You asked your browser to save data. This button loads ${what}.`;
+            await pressed($('load'));
+        }
+        status.textContent = `Loading ${what} …`;
+        const bytes = async name => (await get(name)).arrayBuffer();
+        const [model, program] = await Promise.all([bytes('model.onnx'), bytes('ort/ort-wasm-simd-threaded.wasm')]);
         ort = await import(new URL('ort/ort.wasm.bundle.min.mjs', import.meta.url));
         ort.env.logLevel = 'fatal';
-        ort.env.wasm.numThreads = 1;
-        ort.env.wasm.wasmPaths = { wasm: new URL('ort/ort-wasm-simd-threaded.wasm', import.meta.url) };
+        Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: program });
         session = await ort.InferenceSession.create(model, { executionProviders: ['wasm'], logSeverityLevel: 4 });
+        await run(shown.bytes, noOrder); // the first one takes longer
         status.hidden = true;
         tellFacts(facts);
     } catch (error) {
@@ -348,7 +367,7 @@ async function load() {
 
 function tellFacts(f) {
     const accuracy = [['test_accuracy', 'the test set'], ['validation_accuracy', 'the validation set']].filter(([k]) => k in f)
-        .map(([k, name]) => `${percent(f[k]).replace('.0 ', ' ')} of ${name}`)[0];
+        .map(([k, name]) => `${percent(f[k])} of ${name}`)[0];
     $('facts').textContent = `The model has ${f.parameters.toLocaleString('en')} parameters: ${f.latents} latents of ${f.channels} channels, ` +
         `${f.crosses} cross-attentions with ${f.heads === 1 ? 'one head' : `${f.heads} heads, of which the maps show the mean,`} ` +
         `and ${f.bands} bands on each axis. It is ${megabytes(f.bytes)} large.` +

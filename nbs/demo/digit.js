@@ -25,7 +25,8 @@ export function drawStrokes(strokes) {
     return ink;
 }
 
-// Pillow's resize with the Lanczos filter, to the bit: weights of 22 bits, columns first, rounded to bytes in between.
+// Pillow's resize with the Lanczos filter, to the bit: weights of 22 bits, width before height, rounded to bytes in between.
+// (From version 13 on Pillow begins with the height where that is much more than the width.)
 function lanczosWeights(from, to) {
     const sinc = x => x ? Math.sin(Math.PI * x) / (Math.PI * x) : 1;
     const scale = from / to, wide = Math.max(scale, 1), support = 3 * wide;
