@@ -18,8 +18,11 @@ let strokes = [], past = [], ink = drawStrokes([]), isExample = false, moving = 
 const paper = $('paper'), pen = { x: SIDE / 2, y: SIDE / 2, isDown: false, isShown: false };
 
 function showPaper() {
-    const to = paper.getContext('2d'), image = to.createImageData(SIDE, SIDE);
-    ink.forEach((v, i) => image.data.set([v, v, v, 255], 4 * i));
+    const to = paper.getContext('2d'), image = to.createImageData(SIDE, SIDE), { data } = image;
+    ink.forEach((v, i) => {
+        data[4 * i] = data[4 * i + 1] = data[4 * i + 2] = v;
+        data[4 * i + 3] = 255;
+    });
     to.putImageData(image, 0, 0);
     if (!pen.isShown) return;
     for (const [style, width] of [['#000', 7], ['#ffb000', 4]]) {
@@ -121,11 +124,16 @@ function paint(canvas, colour) {
 }
 const grey = bytes => i => [bytes[i], bytes[i], bytes[i]];
 function paintMap(canvas, map, bytes) {
+    const to = canvas.getContext('2d'), image = to.createImageData(SIZE, SIZE), { data } = image;
     const top = map.reduce((a, b) => Math.max(a, b), 1e-12);
-    paint(canvas, i => {
+    for (let i = 0; i < M; i++) { // 64 of these are painted for each picture
         const a = Math.sqrt(map[i] / top), g = .55 * bytes[i] * (1 - a);
-        return [255 * a + g, 150 * a + g, 20 * a + g];
-    });
+        data[4 * i] = 255 * a + g;
+        data[4 * i + 1] = 150 * a + g;
+        data[4 * i + 2] = 20 * a + g;
+        data[4 * i + 3] = 255;
+    }
+    to.putImageData(image, 0, 0);
 }
 const signed = v => v < 0 ? [255 + 222 * v, 255 + 153 * v, 255 + 83 * v] : [255 - 77 * v, 255 - 231 * v, 255 - 212 * v];
 // A token in the list: its hue says where its pixel is, its brightness the pixel's value.

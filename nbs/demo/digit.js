@@ -49,7 +49,8 @@ function resizeColumns(image, to) {
     const out = new Uint8Array(to * height);
     lanczosWeights(width, to).forEach(({ first, weights }, x) => {
         for (let y = 0; y < height; y++) {
-            const sum = weights.reduce((s, w, j) => s + w * data[y * width + first + j], 2 ** 21);
+            let sum = 2 ** 21;
+            for (let j = 0; j < weights.length; j++) sum += weights[j] * data[y * width + first + j];
             out[y * to + x] = Math.min(Math.max(Math.floor(sum / 2 ** 22), 0), 255);
         }
     });
@@ -71,19 +72,22 @@ function round(x) {
 // The box of what is brighter than a quarter, in full contrast; null where nothing is drawn.
 function cutInk(data, width, height) {
     let low = 255, high = 0;
-    for (const v of data) {
-        if (v < low) low = v;
-        if (v > high) high = v;
+    for (let i = 0; i < data.length; i++) {
+        if (data[i] < low) low = data[i];
+        if (data[i] > high) high = data[i];
     }
     if (high <= low) return null;
     const scale = 255 / (high - low);
-    const full = Uint8Array.from(data, v => Math.min(Math.max(Math.trunc(v * scale - low * scale), 0), 255));
-    let [x0, x1, y0, y1] = [width, -1, height, -1];
-    full.forEach((v, i) => {
-        if (v <= 64) return;
-        const x = i % width, y = Math.floor(i / width);
-        [x0, x1, y0, y1] = [Math.min(x0, x), Math.max(x1, x), Math.min(y0, y), Math.max(y1, y)];
-    });
+    const full = data.map(v => Math.min(Math.max(Math.trunc(v * scale - low * scale), 0), 255));
+    let x0 = width, x1 = -1, y0 = height, y1 = -1;
+    for (let i = 0; i < full.length; i++) {
+        if (full[i] <= 64) continue;
+        const x = i % width, y = (i - x) / width;
+        x0 = Math.min(x0, x);
+        x1 = Math.max(x1, x);
+        y0 = Math.min(y0, y);
+        y1 = Math.max(y1, y);
+    }
     const box = { width: x1 - x0 + 1, height: y1 - y0 + 1 };
     box.data = new Uint8Array(box.width * box.height);
     for (let y = y0; y <= y1; y++) box.data.set(full.subarray(y * width + x0, y * width + x1 + 1), (y - y0) * box.width);
