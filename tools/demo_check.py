@@ -198,6 +198,8 @@ def check_controls(page):
         n_changed += page.press('move') and p.inner_text('#demo-answer')[0]!=str(digit)
         page.press('move')
         if not answer.startswith(f'{digit}, '): page.bad.append(f'example {digit} is read as {answer}')
+    p.click('#demo-samples button >> nth=4')
+    p.wait_for_function("document.getElementById('demo-said').textContent.startsWith('4, ')") # what a screen reader is told
     print(f'with moved pixels the answer is another for {n_changed} of the 10 examples')
     before = page.shown()['bytes']
     page.by_mouse(7)

@@ -355,9 +355,9 @@ async function load() {
             await pressed($('load'));
         }
         status.textContent = `Loading ${what} …`;
-        const bytes = async name => (await get(name)).arrayBuffer();
+        const script = 'ort/ort.wasm.bundle.min.mjs', bytes = async name => (await get(name)).arrayBuffer();
         const [model, program] = await Promise.all([bytes('model.onnx'), bytes('ort/ort-wasm-simd-threaded.wasm')]);
-        ort = await import(new URL('ort/ort.wasm.bundle.min.mjs', import.meta.url));
+        ort = await import(new URL(script, import.meta.url)).catch(() => { throw new Error(`${script} cannot be fetched`); });
         ort.env.logLevel = 'fatal';
         Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: program });
         session = await ort.InferenceSession.create(model, { executionProviders: ['wasm'], logSeverityLevel: 4 });
