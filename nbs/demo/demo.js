@@ -140,7 +140,7 @@ const signed = v => v < 0 ? [255 + 222 * v, 255 + 153 * v, 255 + 83 * v] : [255 
 function paintList(canvas, order) {
     paint(canvas, i => {
         const at = order[i], y = Math.floor(at / SIZE) / (SIZE - 1), x = at % SIZE / (SIZE - 1);
-        const bright = .38 + .62 * shown.bytes[at] / 255;
+        const bright = .38 + .62 * shown.given[at] / 255;
         return [bright * (70 + 185 * x), bright * (200 - 60 * x - 60 * y), bright * (70 + 185 * y)];
     });
 }
