@@ -171,7 +171,7 @@ def open_page(page, address, href):
         requestfailed=lambda r: said.append(f'{r.url} does not load'),
         response=lambda r: said.append(f'{r.url} gives {r.status}') if r.status>=400 else None)
     for k,f in listeners.items(): page.on(k, f)
-    page.goto(f'{address}/{href}', wait_until='load')
+    page.goto(f'{address}/{href}', wait_until='networkidle')
     said += page.evaluate(ask)
     for k,f in listeners.items(): page.remove_listener(k, f)
     return [f"{href}: {o.replace(address, '')}" for o in dict.fromkeys(said)]

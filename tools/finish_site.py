@@ -19,6 +19,7 @@ def node_modules(
 def finish_site(
     root:Path,   # a checkout
     folder:Path, # a built site
+    run:str='mnist', # the model of the demonstration page: weights that ship with the package, or a run's folder
 )->None:
     "Serves KaTeX with the site, and adds the files of the demonstration page"
     katex,to = node_modules(root)/'katex/dist',folder/'site/katex'
@@ -32,14 +33,16 @@ def finish_site(
         local = re.sub(r'https://cdn\.jsdelivr\.net/npm/katex@[^/"]+/dist/', f'{here}/', text)
         if local!=text: p.write_text(local, encoding='utf-8')
     if (folder/'demo.html').is_file():
-        from demo import write_demo
-        write_demo(root, folder)
+        import demo
+        demo.build(folder, run)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folder', type=Path, help='the built site')
-    finish_site(repo_root(), parser.parse_args().folder.resolve())
+    parser.add_argument('--run', default='mnist', help="the demonstration's model: weights of the package, or a run's folder")
+    args = parser.parse_args()
+    finish_site(repo_root(), args.folder.resolve(), args.run)
 
 
 if __name__=='__main__': main()

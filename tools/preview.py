@@ -209,9 +209,9 @@ def copy_files(root, staged, config, out):
         css = (node_modules(root)/f'bootswatch/dist/{theme}/bootstrap.min.css').read_text(encoding='utf-8')
         css = re.sub(r'@import url\([^)]*\);', '', css) # a font of another host
         (out/f'site/{theme}.css').write_text(re.sub(r'/\*# sourceMappingURL.*', '', css), encoding='utf-8')
-    wanted = [*config['project'].get('resources', []), 'styles.css', 'images/**']
-    for pattern in wanted:
-        for p in (o for o in staged.glob(pattern) if o.is_file()):
+    for pattern in (*config['project'].get('resources', []), 'styles.css', 'images/**'):
+        every = f'{pattern}/*' if pattern.endswith('**') else pattern # for Quarto, ** are files, too
+        for p in (o for o in staged.glob(every) if o.is_file()):
             to = out/p.relative_to(staged)
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(p, to)
@@ -219,8 +219,9 @@ def copy_files(root, staged, config, out):
 
 def build(
     root:Path, # a checkout
+    run:str='mnist', # the model of the demonstration page
     say=print, # is told of progress
-)->Path:       # the folder `_docs`
+)->Path: # the folder `_docs`
     "The folder of the whole site, built anew"
     say('staging the notebooks', flush=True)
     staged,config,pages = stage(root),site_config(root),site_pages(root)
@@ -240,18 +241,18 @@ def build(
         path = new/href
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(with_links(done, href), encoding='utf-8')
-    finish_site(root, new)
+    finish_site(root, new, run)
     shutil.rmtree(root/'_docs', ignore_errors=True)
     return new.rename(root/'_docs')
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args()
-    root = repo_root()
+    parser.add_argument('--run', default='mnist', help="the demonstration's model: weights of the package, or a run's folder")
+    args,root = parser.parse_args(),repo_root()
     bad = check_order(root)
     if bad: sys.exit('\n'.join(bad))
-    print(build(root))
+    print(build(root, args.run))
 
 
 if __name__=='__main__': main()
