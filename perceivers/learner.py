@@ -1138,6 +1138,8 @@ def perceiver_learner(
     checkpointing:bool=False, # compute blocks again in the backward pass: less memory, more time
     ema:float|None=None, # decay of `AverageWeights`, such as 0.999; None: no average
     cbs=None, # more callbacks
+    splitter=perceiver_splitter, # gives the parameter groups of a model
+    moms:tuple[float, float, float]=(0.9,0.9,0.9), # momentum at the start, at the highest learning rate and at the end
     **kwargs, # settings of a model that is inferred, such as `n_latents` or `patch`
 )->PerceiverLearner: # ready for `fit_one_cycle`
     """A `Learner` with defaults that train a Perceiver
@@ -1166,13 +1168,12 @@ def perceiver_learner(
         raise TypeError(f"checkpointing=True: {type(model).__name__} has no method set_grad_checkpointing")
     if checkpointing: model.set_grad_checkpointing()
     if compile: model.compile()
-    defaults = dict(splitter=perceiver_splitter, moms=(0.9,0.9,0.9))
     cbs = L(cbs) + [PlainTensors(), StopOnNaN()] + ([GradientClip(clip)] if clip else [])
     if ema is not None:
         check_real(0, 1, ema=ema)
         cbs.append(AverageWeights(ema))
     learn = PerceiverLearner(dls, model, loss_func=loss_func, metrics=metrics, opt_func=opt_func, lr=lr, wd=wd, cbs=cbs,
-                             **{**defaults, **kwargs})
+                             splitter=splitter, moms=moms, **kwargs)
     mode = modes[precision]
     if precision=='auto' and torch.device(learn.dls.device).type=='cuda':
         mode = AMPMode.BF16 if torch.cuda.is_bf16_supported() else AMPMode.FP16

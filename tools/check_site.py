@@ -8,7 +8,7 @@ a line that is not needed any more is a complaint, too, so the list can only shr
 
     --no-browser           the files alone
     --screenshots FOLDER   pictures of those pages, on a phone and on a desktop, in light and in dark"""
-import argparse, functools, os, posixpath, re, shutil, sys, threading
+import argparse, functools, json, os, posixpath, re, shutil, sys, threading
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -97,17 +97,13 @@ def check_references(
     "Whether every arXiv paper that a notebook links to is in `references.bib`, and every notebook that it links to is there"
     listed,bad = (root/'nbs/references.bib').read_text(encoding='utf-8'),[]
     for p in notebooks(root):
-        text = '\n'.join(''.join(c['source']) for c in _markdown(p))
+        cells = json.loads(p.read_text(encoding='utf-8'))['cells']
+        text = '\n'.join(''.join(c['source']) for c in cells if c['cell_type']=='markdown')
         papers = dict.fromkeys(re.findall(r'arxiv\.org/(?:abs|pdf)/(\d+\.\d+)', text))
         bad += [f'{p.name}: arXiv {o} is not in references.bib' for o in papers if o not in listed]
         links = dict.fromkeys(re.findall(r'\]\(([^)#\s:]+\.ipynb)', text))
         bad += [f'{p.name} links to {o}, which is not there' for o in links if not (p.parent/o).is_file()]
     return bad
-
-
-def _markdown(path):
-    import json
-    return [c for c in json.loads(path.read_text(encoding='utf-8'))['cells'] if c['cell_type']=='markdown']
 
 
 def find_browser():
@@ -222,6 +218,7 @@ def browse(root, folder, pictures=None):
                     page.screenshot(path=pictures/f"{href[:-5].replace('/', '-')}-{name}-{scheme}.png")
         chromium.close()
     server.shutdown()
+    server.server_close()
     print(f'{len(pages)} pages opened at 360 pixels, axe on {len(chosen)} in light and dark: {len(found)} violations')
     return bad + judge(found, listed)
 

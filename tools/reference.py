@@ -50,11 +50,12 @@ def parameters(sym):
     if inspect.isclass(sym) and '__init__' not in vars(sym): return
     function = sym.__init__ if inspect.isclass(sym) else sym
     source,node = written(getattr(function, '__wrapped__', function))
+    lines = source.splitlines()
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)): return
     said = docments(sym, full=True, returns=False, args_kwargs=True)
     def text(o): return ' '.join(ast.get_source_segment(source, o).split()) if o else ''
     def row(a, stars='', default=None):
-        meaning = getattr(said.get(a.arg), 'docment', None) or ''
+        meaning = getattr(said.get(a.arg), 'docment', None) or lines[a.end_lineno-1].partition('# ')[2]
         return stars+a.arg, text(a.annotation), text(default), meaning
     args = node.args
     positional = args.posonlyargs+args.args

@@ -120,7 +120,7 @@ def stage(
 )->Path:               # the folder `_proc`
     "Stages a checkout's notebooks; ends the program, with the end of nbdev's message, where that fails"
     env = {k:v for k,v in os.environ.items() if k!='IN_TEST'} | {'PERCEIVERS_REPOSITORY':repository}
-    command = [root/'tools/run', dev_tool('nbdev-proc-nbs'), '--force', '--n-workers', '0']
+    command = [Path(__file__).with_name('run'), dev_tool('nbdev-proc-nbs'), '--force', '--n-workers', '0']
     done = subprocess.run(command, cwd=root, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode: sys.exit(f'nbdev-proc-nbs fails: {(done.stderr or done.stdout).strip()[-1500:]}')
     staged = root/'_proc'
