@@ -21,7 +21,7 @@ def finish_site(
     folder:Path, # a built site
     run:str='mnist', # the model of the demonstration page: weights that ship with the package, or a run's folder
 )->None:
-    "Serves KaTeX with the site, and adds the files of the demonstration page"
+    "Serves KaTeX with the site, asks no other host for fonts, and adds the files of the demonstration page"
     katex,to = node_modules(root)/'katex/dist',folder/'site/katex'
     shutil.rmtree(to, ignore_errors=True)
     to.mkdir(parents=True)
@@ -31,6 +31,10 @@ def finish_site(
         text = p.read_text(encoding='utf-8')
         here = posixpath.relpath('site/katex', p.relative_to(folder).parent.as_posix())
         local = re.sub(r'https://cdn\.jsdelivr\.net/npm/katex@[^/"]+/dist/', f'{here}/', text)
+        if local!=text: p.write_text(local, encoding='utf-8')
+    for p in folder.rglob('*.css'): # themes ask another host for their fonts; without it, the system's are used
+        text = p.read_text(encoding='utf-8')
+        local = re.sub(r"""@import\s*(?:url\(\s*)?["']?https?://[^;]*;""", '', text)
         if local!=text: p.write_text(local, encoding='utf-8')
     if (folder/'demo.html').is_file():
         import demo

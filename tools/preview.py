@@ -207,7 +207,6 @@ def copy_files(root, staged, config, out):
     (out/'site').mkdir(parents=True)
     for theme in ('cosmo','darkly'):
         css = (node_modules(root)/f'bootswatch/dist/{theme}/bootstrap.min.css').read_text(encoding='utf-8')
-        css = re.sub(r'@import url\([^)]*\);', '', css) # a font of another host
         (out/f'site/{theme}.css').write_text(re.sub(r'/\*# sourceMappingURL.*', '', css), encoding='utf-8')
     for pattern in (*config['project'].get('resources', []), 'styles.css', 'images/**'):
         every = f'{pattern}/*' if pattern.endswith('**') else pattern # for Quarto, ** are files, too

@@ -169,14 +169,14 @@ class ReferenceEntries:
             found = constants(c.source) if {'export','exports'} & d.keys() else {}
             self.assigned |= found
             cells += [c, *(mk_cell(f'show_doc({n}, name={n!r})', has_sd=True, metadata=AttrDict()) for n in found)]
-        nb.cells[:] = [c for c in cells if not is_dunder(c)]
+        nb.cells[:] = cells
 
     def begin(self)->None:
         "Orders and fills in the entries, and fixes links and options"
         from nbdev.processors import add_links
         names = vars(import_module(f"{lib_name('.')}.{self.module}")) if self.module else {}
         cells = self.nb.cells
-        cells[:] = entries_first(cells)
+        cells[:] = entries_first([c for c in cells if not is_dunder(c)])
         for c in cells:
             if c.get('has_sd') or (c.cell_type=='code' and re.search(r'^show_doc\(', c.source, re.M)):
                 c.outputs = [dict(output_type='display_data', metadata={}, data={'text/markdown': self.entry(c, names)})]

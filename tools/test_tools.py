@@ -393,6 +393,8 @@ class Site(Case):
         for part in ('<h1 class="title">The low page</h1>', 'rel="next" href="high.html"', 'href="high.html#two"', 'aria-current="page"', 'src="site/katex/katex.min.js"',
                      'src="figures/low-1.png"', 'alt="Two dots: one dark, one light"', 'uno, eins'): self.assertIn(part, page)
         self.assertNotIn('https://cdn', page)
+        css = (self.docs/'site/cosmo.css').read_text()
+        self.assertTrue('@import' not in css and 'btn-primary' in css)
         self.assertIn('src="../images/dot.png"', (self.docs/'tutorials/by_hand.html').read_text())
         self.assertTrue((self.docs/'extra/deep/a.txt').is_file())
         page = (self.docs/'high.html').read_text()
