@@ -96,22 +96,22 @@ def _draw(ax, img, weights, title):
     alpha = .85*weights/weights.max().clamp(min=1e-12)
     ax.imshow(torch.zeros_like(weights), cmap='autumn', vmin=0, vmax=1, alpha=alpha.numpy(),
               extent=(-.5, w-.5, h-.5, -.5), interpolation='nearest')
-    ax.set_title(title, fontsize=7)
+    ax.set_title(title, fontsize=9)
 
 # %% ../nbs/24_interpret.ipynb #98c2debe
 def panels(n, ratio, title):
-    "`n` axes without frames, at most eight side by side; `ratio` is their height by their width"
-    cols = min(n, 8)
+    "`n` axes without frames, at most four side by side; `ratio` is their height by their width"
+    cols = min(n, 4)
     rows = math.ceil(n/cols)
-    size = 1.25*cols,rows*(1.25*ratio+.3)+.3
+    size = 1.7*cols,rows*(1.7*ratio+.3)+.4
     fig,axs = plt.subplots(rows, cols, figsize=size, squeeze=False, layout='constrained')
     for ax in axs.flat: ax.set_axis_off()
-    if title: fig.suptitle(title, fontsize=9)
+    if title: fig.suptitle(title, fontsize=11)
     return axs.flat[:n]
 
 def panel_titles(maps):
     "The index of each latent and its largest weight"
-    return [f'latent {i}, top {100*o.max():.3g}%' for i,o in enumerate(maps)]
+    return [f'latent {i}, top {100*o.max():.2g} %' for i,o in enumerate(maps)]
 
 # %% ../nbs/24_interpret.ipynb #85f5e2cd
 def plot_attention(
