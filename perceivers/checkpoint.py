@@ -511,3 +511,20 @@ def load_checkpoint(
     _fill(model, tensors)
     try: return model.to(device).eval()
     except RuntimeError as e: raise ValueError(_short(f"device='{device}': {e}")) from None
+
+# %% ../nbs/08_checkpoint.ipynb #pw08code
+def packaged_weights()->dict[str, Path]: # {name: folder}, names in alphabetical order
+    "The trained weights that come with this package"
+    here = Path(importlib.import_module('perceivers').__file__).parent
+    return {o.parent.name:o.parent for o in sorted((here/'weights').glob('*/model.safetensors'))}
+
+def packaged_folder(
+    name:str|Path, # what a user gave: a name, or the path of a folder
+)->Path|None: # the folder of the weights that come with this package; None for any other folder
+    "Where weights of the package are; raises ValueError where a file or a folder here has their name"
+    if not isinstance(name, str) or {'/', os.sep, os.altsep} & set(name): return None
+    folder = packaged_weights().get(name.replace('_', '-'))
+    if folder and os.path.lexists(name):
+        raise ValueError(f"{name} may mean two things, because weights of that name come with perceivers: "
+                         f"./{name} is what lies here, {folder} are the weights")
+    return folder

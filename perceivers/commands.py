@@ -183,7 +183,7 @@ def perceivers_train(
     affine:float=None, # how much training images are turned, stretched, sheared and moved at random, such as 0.15
     lr:float=None, # highest learning rate
     bs:int=None, # samples in a batch; by default fewer for a small set of your own, for ten steps an epoch
-    from_:str=None, # folder of a run, or a named model, to start from, with a new head and lower rates
+    from_:str=None, # folder of a run, or a model's name such as mnist, to start from, with a new head and lower rates
     class_weights:bool=False, # weigh classes, of masks those of pixels, so that all count the same
     seed:int=0, # of weights, order and augmentation
     device:str=None, # cpu, cuda, cuda:1, ...; the first GPU if there is one
@@ -380,7 +380,7 @@ def _write_mask(folder, name, sample, run, y):
 
 def _check_predict(files, csv, out, overwrite):
     "Raises ValueError, naming the option, for what cannot be written"
-    if not files: raise ValueError("name one file or more after the folder of the run")
+    if not files: raise ValueError("name one file or more after the run")
     if csv and not Path(csv).parent.is_dir(): raise ValueError(f"--csv {csv}: there is no folder {Path(csv).parent}")
     if csv and any(Path(csv).resolve()==Path(o).resolve() for o in files):
         raise ValueError(f"--csv {csv} is a file to predict from")
@@ -389,7 +389,7 @@ def _check_predict(files, csv, out, overwrite):
         raise ValueError(f"--out {out} is a folder with files in it: --overwrite replaces those of the same names")
 
 def perceivers_predict(
-    run:str, # folder of a run
+    run:str, # folder of a run, or the name of weights that come with perceivers: mnist, cifar10, spoken-digits
     *files:str, # files, folders of them, CSV files that name them relative to their own folder, tables or npz files
     top:int=3, # classes to print for each
     csv:str=None, # file for a table with all classes, or values; not written where nothing could be read
@@ -487,13 +487,16 @@ def _difference(path, model, xb):
     return f"; onnxruntime differs by {off:.1e} at most"
 
 def perceivers_export(
-    run:str, # folder of a run
-    out:str=None, # the file, whose name ends in .onnx; RUN/model.onnx by default; its notes are beside it, in FILE.json
+    run:str, # folder of a run, or the name of trained weights, such as mnist
+    out:str=None, # the file, its name ending in .onnx; default: RUN/model.onnx, NAME.onnx here; notes are in FILE.json
     overwrite:bool=False, # replace the file and its notes
     classes:str=None, # module with classes of your own that the model is made of
 )->None:
     "Writes the model of a run as an ONNX file, for any batch, with notes on its inputs and outputs"
-    path = Path(out or f'{run}/model.onnx')
+    if out is None:
+        from perceivers.checkpoint import packaged_folder
+        out = f'{run}.onnx' if packaged_folder(run) else f'{run}/model.onnx' # nothing is written into the package
+    path = Path(out)
     beside = path.with_name(f'{path.name}.json')
     if path.is_dir(): raise ValueError(f"--out {path} is a folder: name a file, such as {path/'model.onnx'}")
     if path.suffix.lower()!='.onnx': raise ValueError(f"--out {path}: the name must end in .onnx")

@@ -17,7 +17,8 @@ from functools import partial
 from importlib import import_module
 import torch
 from torch import Tensor
-from .audio import AudioInput, AudioOutput
+from .audio import AudioInput, AudioOutput, SoundStem
+from .checkpoint import packaged_weights
 from .encoder import scales
 from .flow import FlowInput, FlowOutput
 from .inputs import ImageInput, InputAdapter, VideoInput
@@ -256,18 +257,54 @@ def audioset_perceiver_io(
     settings = dict(d_latent=512, n_blocks=1, n_layers=12)
     return _model(PerceiverIO, kwargs, input=inputs, output=ClassOutput(n_classes), **settings)
 
+# %% ../nbs/40_presets.ipynb #sm40code
+_trained = {} # as `_presets`, of models whose weights come with the package
+
+def _small(name, input='', output=''):
+    "Enters a function as a preset of `_trained`"
+    def enter(f):
+        _trained[name] = f,input.split(),output.split()
+        return f
+    return enter
+
+@_small('mnist', 'size', 'n_classes')
+def _mnist(size=(28,28), n_classes=10, **kwargs)->Perceiver:
+    "Handwritten digits from single pixels"
+    inputs,sizes = ImageInput(size, n_ch=1, n_bands=8),{**scales['tiny'], 'n_latents':32, 'd_latent':96}
+    return _model(Perceiver, kwargs, input=inputs, n_out=n_classes, **sizes)
+
+@_small('cifar10', 'size', 'n_classes')
+def _cifar10(size=(32,32), n_classes=10, **kwargs)->Perceiver:
+    "Small photographs from patches of 2×2 pixels"
+    return _model(Perceiver, kwargs, input=ImageInput(size, n_bands=16, patch=2), n_out=n_classes, **scales['small'])
+
+@_small('spoken-digits', 'n_samples', 'n_classes')
+def _spoken_digits(n_samples=8000, n_classes=10, **kwargs)->Perceiver:
+    "Sounds of 8,000 samples a second, of any length, through a learned stem"
+    inputs = AudioInput(n_samples, patch=1, n_bands=16, max_res=(100.,), stem=SoundStem(width=258, stride=80))
+    return _model(Perceiver, kwargs, input=inputs, n_out=n_classes, dropout=0.1, **scales['tiny'])
+
+@_small('masked-bytes', 'max_len d_model')
+def _masked_bytes(max_len=64, d_model=96, **kwargs)->PerceiverIO:
+    "Logits of every byte at every position of a text with gaps"
+    heads = dict(n_heads=4, n_cross_heads=4, n_decoder_heads=4, decoder_residual=False)
+    sizes = dict(n_latents=32, d_latent=128, n_blocks=1, n_layers=3, widening=2, decoder_widening=2, latent_std=0.5,
+        dropout=0.1)
+    text = TextInput(max_len, d_model, std=0.3)
+    return _model(PerceiverIO, kwargs, input=text, output=TextOutput(std=0.3), **heads, **sizes)
+
 # %% ../nbs/40_presets.ipynb #0017a2f3
 _official = ('language-perceiver', 'vision-perceiver-fourier', 'vision-perceiver-learned', 'vision-perceiver-conv',
     'optical-flow-perceiver', 'multimodal-perceiver')
 
 def list_models(
     pattern:str='*', # of the names, such as 'vision-*'
-    pretrained:bool=False, # only those with official weights
+    pretrained:bool=False, # only those with trained weights: the official ones, and those that come with the package
 )->list[str]: # for `create_model`
-    "Names of models: the scales, then the papers' presets; raises TypeError for a pattern that is no string"
+    "Names of models: scales, the papers' presets, trained small ones; raises TypeError for a pattern that is no string"
     if not isinstance(pattern, str): raise TypeError(f"pattern={repr(pattern)[:80]}: must be a str, such as 'vision-*'")
     check_bool(pretrained=pretrained)
-    names = _official if pretrained else [*scales, *_presets]
+    names = [*_official, *packaged_weights()] if pretrained else [*scales, *_presets, *_trained]
     return [o for o in names if fnmatchcase(o, pattern.replace('_', '-'))]
 
 # %% ../nbs/40_presets.ipynb #7ef2de13
@@ -281,7 +318,7 @@ def create_model(
     name:str, # one of `list_models()`: a scale such as 'small', or a preset such as 'vision-perceiver-fourier'
     input:InputAdapter|None=None, # what gives the tokens; a scale needs one, a preset has its own
     output:OutputAdapter|int|None=None, # output adapter, or how many values to predict; likewise
-    pretrained:bool=False, # load DeepMind's weights, which `list_models(pretrained=True)` have
+    pretrained:bool=False, # load trained weights, which `list_models(pretrained=True)` have
     **kwargs, # settings that win over the name's: arguments of the preset, of `Perceiver` or of `PerceiverIO`
 )->PerceiverModel: # a `Perceiver` or a `PerceiverIO`; in evaluation mode if `pretrained`
     """A model by name
@@ -292,8 +329,9 @@ def create_model(
     check_bool(pretrained=pretrained)
     name = name.replace('_', '-')
     if name not in list_models(): _unknown(name, list_models(), f"name={name[:80]!r} is no model that is known here")
-    if pretrained and name not in _official:
-        raise ValueError(f"pretrained=True: there are no official weights of {name!r}, only of {', '.join(_official)}")
+    if pretrained and name not in list_models(pretrained=True):
+        known = ', '.join(list_models(pretrained=True))
+        raise ValueError(f"pretrained=True: there are no trained weights of {name!r}, only of {known}")
 
     is_count = isinstance(output, numbers.Integral)
     if is_count: check_int(1, MAX_COUNT, output=output)
@@ -304,7 +342,7 @@ def create_model(
         cls,input_args,output_args = Perceiver if is_count else PerceiverIO,[],[]
         make = partial(_model, cls, **scales[name])
     else:
-        preset,input_args,output_args = _presets[name]
+        preset,input_args,output_args = {**_presets, **_trained}[name]
         cls = inspect.signature(preset).return_annotation
         make = lambda given: preset(**given)
     if cls is Perceiver and output is not None and not is_count:
@@ -319,8 +357,10 @@ def create_model(
     model = make({k:v for k,v in given.items() if v is not None} | kwargs)
     if not pretrained: return model
     new_output = output is not None or any(k in kwargs for k in output_args)
-    untrained = ('input.',)*(input is not None) + ('output.', 'decoder.')*new_output
-    return import_module('perceivers.pretrained').load_official(model, name, untrained).eval()
+    untrained = ('input.',)*(input is not None) + ('output.', 'decoder.', 'head.')*new_output
+    load = import_module('perceivers.pretrained').load_official
+    try: return load(model, name, untrained).eval()
+    except ValueError as e: raise ValueError(f"pretrained=True: {e}") from e
 
 # %% ../nbs/40_presets.ipynb #all40cod
 __all__ = ['create_model', 'list_models', 'perceiver_imagenet', 'perceiver_imagenet_unshared', 'perceiver_modelnet40',

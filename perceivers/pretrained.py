@@ -14,11 +14,12 @@ from pathlib import Path
 import torch
 from torch import nn, Tensor
 from .audio import AudioInput, AudioOutput
-from .checkpoint import load_checkpoint, model_settings
+from .checkpoint import load_checkpoint, model_settings, packaged_folder, packaged_weights
 from .flow import FlowInput
 from .inputs import ImageInput, VideoInput
 from .multimodal import MultimodalInput, MultimodalOutput, VectorInput
 from .outputs import ClassOutput, VectorOutput, VideoOutput
+from .perceiver import PerceiverModel
 from .perceiver_io import PerceiverIO
 from .position import Tokens, check_size
 from .presets import (OpenFourierPosition, create_model, language_perceiver, list_models,
@@ -414,10 +415,10 @@ def _from_hub(repo):
 
 # %% ../nbs/41_pretrained.ipynb #52238a22
 def load_pretrained(
-    name_or_path:str|Path, # a folder, an official name such as 'language-perceiver', or 'hf-hub:user/repo'
+    name_or_path:str|Path, # a folder, a name that `list_models(pretrained=True)` gives, or 'hf-hub:user/repo'
     device:str|torch.device='cpu', # where the model is put
 )->nn.Module: # in evaluation mode
-    """A trained model, official or one's own
+    """A trained model, of this package, official or one's own
 
     Raises FileNotFoundError for what is neither here nor on the Hub; ImportError where fetching needs a package;
     ValueError for damaged files, classes that are no Perceiver, and weights that do not fit."""
@@ -427,20 +428,24 @@ def load_pretrained(
     except Exception as e:
         given = repr(device)[:80]
         raise ValueError(f"device={given}: must be a device of this machine, such as 'cpu': {str(e)[:200]}") from e
-    name,path,official = str(name_or_path),Path(name_or_path),list_models(pretrained=True)
+    name,own = str(name_or_path),packaged_weights()
+    path = packaged_folder(name_or_path) or Path(name)
+    official = [o for o in list_models(pretrained=True) if o not in own]
     if name.startswith('hf-hub:'): path = _from_hub(name.removeprefix('hf-hub:'))
     elif not os.path.exists(path):
         short = name.removeprefix('deepmind/')
         if short not in official:
-            near = get_close_matches(short[:80], official, 2)
+            near = get_close_matches(short[:80], [*official, *own], 2)
             hint = f"; did you mean {' or '.join(near)}?" if near else "; a repository of the Hub is 'hf-hub:user/repo'"
-            known = ', '.join(official)
-            raise FileNotFoundError(f"{name[:200]} is no folder here, nor an official name ({known}){hint}")
+            known = f"nor an official name ({', '.join(official)}), nor one of this package's ({', '.join(own)})"
+            raise FileNotFoundError(f"{name[:200]} is no folder here, {known}{hint}")
         path = _from_hub(f'deepmind/{short}')
     if path.is_file() and path.name in ('model.safetensors', 'config.json', 'pytorch_model.bin'): path = path.parent
     if not path.is_dir(): raise ValueError(f"name_or_path={name[:200]}: must be a folder, or model.safetensors in it")
     if not (path/'config.json').is_file():
-        if (path/'model.safetensors').is_file(): return load_checkpoint(path, device=device)
+        if (path/'model.safetensors').is_file():
+            model = load_checkpoint(path, device=device)
+            return model.float() if path.resolve() in [o.resolve() for o in own.values()] else model
         raise FileNotFoundError(f"{path} has neither config.json nor model.safetensors: it holds no model")
     config = _parsed(path/'config.json', json.loads, 'JSON')
     archs = config.get('architectures') if isinstance(config, dict) else None
@@ -463,16 +468,20 @@ def copy_official(
     if bad:
         def shape(o, k): return tuple(o[k].shape) if k in o else 'none'
         pairs = ', '.join(f"{k} {shape(mine, k)}, there {shape(weights, k)}" for k in bad[:4])
-        raise ValueError(f"the official weights do not fit: {pairs}{'…' if len(bad) > 4 else ''}")
+        raise ValueError(f"the weights do not fit: {pairs}{'…' if len(bad) > 4 else ''}")
     left = {layer(k) for k in differ}
     model.load_state_dict({k:v for k,v in weights.items() if layer(k) not in left}, strict=False)
 
 def load_official(
-    model:PerceiverIO, # a preset
+    model:PerceiverModel, # a preset
     name:str, # its name, one of `list_models(pretrained=True)`
     untrained:tuple[str, ...]=(), # beginnings of names of tensors that may stay as they are
-)->PerceiverIO: # the model
-    "A preset with its official weights; raises what `load_pretrained` raises, and ValueError where weights do not fit"
+)->PerceiverModel: # the model
+    "A preset with its weights, official or of this package; raises what `load_pretrained` raises, and ValueError"
+    own = packaged_weights().get(name)
+    if own:
+        copy_official(model, load_checkpoint(own).state_dict(), untrained)
+        return model
     tensors = _official_tensors(_from_hub(f'deepmind/{name}'))
     with torch.device('meta'): reference = create_model(name)
     copy_official(model, official_state(reference, tensors), untrained)

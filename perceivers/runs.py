@@ -22,7 +22,8 @@ from torch import nn, Tensor
 import matplotlib.pyplot as plt
 from safetensors.torch import load as load_tensors, save as save_tensors
 from . import __version__
-from .checkpoint import load_checkpoint, model_from_settings, model_settings, save_checkpoint
+from .checkpoint import load_checkpoint, model_from_settings, model_settings, packaged_folder
+from .checkpoint import packaged_weights, save_checkpoint
 from .data import ArrayDataset, TensorRagged, collate_ragged
 from .datablocks import make_reader, reader_settings
 from .encoder import scales
@@ -712,17 +713,25 @@ def _check_fits(file, settings, model):
         raise ValueError(f"{file}: preparation size={p['size']}, n_ch={p['n_ch']} does not fit the model")
 
 def load_run(
-    run:str|Path, # folder of a run
+    run:str|Path, # folder of a run, or the name of weights that come with the package, such as 'mnist'
     classes:tuple[type, ...]=(), # classes of your own that are part of the model
 )->Run: # with `.model`, `.settings`, `.vocab`, `.predict(file)`
-    """A finished run, whatever model it was
+    """A finished run, whatever model it was; weights in half precision become float32, as inputs are
 
     Raises FileNotFoundError if it is no run's folder; ValueError, naming the file, for one that is damaged, not
-    finished, or does not fit its model."""
-    run,settings = Path(run),read_settings(run)
+    finished, or does not fit its model, and for a name that is a folder here and weights of the package, too."""
+    given,run = run,packaged_folder(run) or Path(run)
+    if isinstance(given, str) and Path(given).name==given and not run.exists():
+        raise FileNotFoundError(f"{given} is not the folder of a run: there is no such folder here, and the weights "
+                                f"that come with perceivers are {', '.join(packaged_weights())}")
+    settings = read_settings(run)
+    if settings['task']=='masked':
+        raise ValueError(f"{run.name} fills gaps in texts and predicts no classes or values, so no command takes it: "
+                         f"load_pretrained({str(given)!r}) gives the model, in Python")
     if settings['status']!='finished' and not (run/'model.safetensors').is_file():
         raise ValueError(f"{run} is not finished: perceivers-train --resume {run} goes on with it")
     model = load_checkpoint(run, classes)
+    if next(model.parameters()).dtype in (torch.float16, torch.bfloat16): model = model.float()
     try: found = Run(run, settings, model)
     except ValueError as e: raise ValueError(f"{run/'run.json'}: {e}") from None
     _check_fits(run/'run.json', settings, model)
@@ -1039,7 +1048,7 @@ def _new_head(model, dls, classes):
 def _model_from(run, dls, classes):
     "The model of a run, or a named one, with a new head for the classes of `dls`"
     if dls.beside: raise ValueError(f"from={run}: a model for {dls.kind} with columns beside them starts untrained")
-    if Path(run).is_dir():
+    if packaged_folder(run) is None and Path(run).is_dir():
         old = load_run(run, classes)
         model = old.model
         if dls.kind=='table': _same_columns(run, old, dls)

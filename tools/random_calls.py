@@ -377,6 +377,8 @@ create_model('vision-perceiver-fourier', SHORT)
 create_model('vision-perceiver-conv', output=3, SHORT)
 create_model('tiny', IMAGE, ClassOutput(3), pretrained=False)
 list_models('vision-*', pretrained=True)
+create_model('mnist', pretrained=True, output=3)(torch.rand(2, 1, 28, 28))
+create_model('spoken-digits', pretrained=True)
 
 SamplesInput(32, patch=4, n_bands=2)
 SamplesInput(32, patch=4, n_bands=2)(torch.rand(2, 32, 1))
@@ -394,6 +396,7 @@ from_official('PerceiverForImageClassificationFourier', THEIRS.config.to_dict(),
 from_transformers(THEIRS)
 to_transformers(OURS)
 load_pretrained(saved(PLAIN), device='cpu')
+load_pretrained('mnist', device='cpu')
 prepare_picture(__import__('PIL.Image').Image.new('RGB', (32, 24)), size=(16, 16), crop=(20, 20))
 load_matching(PLAIN, Perceiver(IMAGE, 3, SMALL))
 """
