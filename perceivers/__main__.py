@@ -18,12 +18,13 @@ from tempfile import TemporaryDirectory
 
 # %% ../nbs/29_main.ipynb #nbt29cod
 def nbdev_test()->None:
-    "The command `nbdev_test`: the test command of the nbdev that is installed; without one, ends the process with a line"
+    "The command `nbdev_test`: the test command of the nbdev that is installed; without one, it ends with a line"
     try: commands = distribution('nbdev').entry_points
     except PackageNotFoundError: sys.exit('nbdev is missing: pip install nbdev')
     o = next(o for o in commands if o.group=='console_scripts' and o.name in ('nbdev-test','nbdev_test'))
     with TemporaryDirectory() as d:
-        script = Path(d)/'nbdev_test' # nbdev reads the command line only in a script that is a file
-        script.write_text(f"import sys\nfrom {o.module} import {o.attr}\nif __name__=='__main__': sys.exit({o.attr}())\n")
+        script = Path(d)/'nbdev_test'
+        lines = 'import sys',f'from {o.module} import {o.attr}',f"if __name__=='__main__': sys.exit({o.attr}())"
+        script.write_text('\n'.join(lines)+'\n')
         code = subprocess.run([sys.executable, str(script), *sys.argv[1:]]).returncode
     sys.exit(code)

@@ -34,7 +34,7 @@ def finish_site(
         if local!=text: p.write_text(local, encoding='utf-8')
     for p in folder.rglob('*.css'): # themes ask another host for their fonts; without it, the system's are used
         text = p.read_text(encoding='utf-8')
-        local = re.sub(r"""@import\s*(?:url\(\s*)?["']?https?://[^;]*;""", '', text)
+        local = re.sub(r"""@import\s*(?:url\(\s*["']?https?:[^)]*\)|["']https?:[^"']*["'])\s*;""", '', text)
         if local!=text: p.write_text(local, encoding='utf-8')
     if (folder/'demo.html').is_file():
         import demo

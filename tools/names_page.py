@@ -1,4 +1,4 @@
-"""The page Names: what the papers and other implementations call things, and every public name (printed by `nbs/names.qmd.py`)"""
+"The pages Names and Reference: what others call things, and every public name (for `nbs/names.qmd.py` and `nbs/api.qmd.py`)"
 import ast, json, re
 from pathlib import Path
 from checks import lib_name, module_imports, notebooks
