@@ -20,7 +20,7 @@ from perceivers.runs import plain_model, read_settings, write_settings
 
 commands = dict(
     mnist='perceivers-train --data mnist --n-latents 32 --d-latent 96 --epochs 30 --affine 0.12 --bs 96 --lr 0.004 --precision bf16 --compile',
-    cifar10='perceivers-train --data cifar10 --patch 2 --epochs 20 --precision bf16 --compile')
+    cifar10='perceivers-train --data cifar10 --patch 2 --epochs 18 --precision bf16 --compile')
 
 
 # Spoken digits
@@ -39,10 +39,10 @@ class VarySound(RandTransform):
     split_idx = 0
     def encodes(self, x:TensorAudio):
         w,u = x.as_subclass(Tensor),random.uniform
-        w = F.interpolate(w[None], scale_factor=u(.85, 1.18), mode='linear')[0]
-        w = F.pad(w, [random.randrange(2400) for _ in range(2)])
-        w = w + w.square().mean().sqrt()*10**u(-4, -1)*torch.randn_like(w)
-        return TensorAudio(w*10**u(-1, .5), rate=x.rate)
+        w = F.interpolate(w[None], scale_factor=u(.9, 1.1), mode='linear')[0]
+        w = F.pad(w, [random.randrange(1200) for _ in range(2)])
+        w = w + w.square().mean().sqrt()*10**u(-4, -2)*torch.randn_like(w)
+        return TensorAudio(w*10**u(-.5, .3), rate=x.rate)
 
 
 def digit_of(f): return f.name[0]
@@ -55,7 +55,7 @@ def sounds_dls(files, bs=32):
     return block.dataloaders(files['train']+files['valid'], bs=bs)
 
 
-def train_spoken_digits(out, epochs=50, lr=3e-3):
+def train_spoken_digits(out, epochs=100, lr=3e-3):
     "A tiny Perceiver with a learned stem"
     set_seed(0, reproducible=True)
     dls = sounds_dls(recordings())
@@ -96,7 +96,7 @@ def bytes_model(dropout=0.1):
     return model
 
 
-def train_masked_bytes(out, epochs=14, lr=3e-3, bs=128):
+def train_masked_bytes(out, epochs=12, lr=3e-3, bs=128):
     "Hides a byte in seven, anew in each batch; the text is cut into windows at two places"
     train,valid,_ = shakespeare()
     def again(b): return tuple(map(TensorBytes, hide_bytes(b[0].as_subclass(Tensor))))
