@@ -34,6 +34,9 @@ def names_table(
         cells = json.loads(p.read_text(encoding='utf-8'))['cells']
         texts = [''.join(c['source']) for c in cells if c['cell_type']=='markdown']
         rows += [(*three(r), f'[{page_title(p)}]({p.relative_to(nbs).as_posix()})') for t in texts for r in table_rows(t)]
+    found = {n:(nb,n.lower()) for n,nb,_ in public_names(root)}
+    def link(m): return f'[`{m[1]}`]({found[m[1]][0]}#{found[m[1]][1]})' if m[1] in found else m[0]
+    rows = [(re.sub(r'`(\w+)`', link, r[0]), *r[1:]) for r in rows]
     head = ['| here | the papers | elsewhere | explained in |', '|-----|-----|-----|---|']
     return '\n'.join(head + [f"| {' | '.join(r)} |" for r in rows])
 
@@ -69,15 +72,15 @@ def names_page(
     "The text of the page Names"
     nbs = Path(root)/'nbs'
     rows = '\n'.join(f'| {words} | [{page_title(nbs/source)}]({source}) |' for source,words in also_called.items())
-    return f"""## Other names for the same things {{#elsewhere}}
-
-{names_table(root)}
-
-## Words you may look for {{#words}}
+    return f"""## Words you may look for {{#words}}
 
 | you look for | it is on the page |
 |-----|---|
 {rows}
+
+## Other names for the same things {{#elsewhere}}
+
+{names_table(root)}
 
 Every name of the package is on the page [Reference](api.qmd)."""
 
@@ -87,7 +90,8 @@ def reference_page(
 )->str: # markdown
     "The text of the page Reference"
     names = sorted(public_names(root), key=lambda o: o[0].lower())
-    rows = '\n'.join(f'| [`{n}`]({nb}#{n.lower()}) | {plain(doc)} | [{nb[:2]}]({nb}) |' for n,nb,doc in names)
+    titles = {nb:page_title(Path(root)/'nbs'/nb) for _,nb,_ in names}
+    rows = '\n'.join(f'| [`{n}`]({nb}#{n.lower()}) | {plain(doc) or "a value"} | [{titles[nb]}]({nb}) |' for n,nb,doc in names)
     return f"""In alphabetical order, each with a link to its entry. Names of other libraries are on the page [Names](names.qmd).
 
 | name | what it is or gives | page |

@@ -91,7 +91,7 @@ def folded(options, code, outputs):
 def picture(options, href):
     "A picture as markdown: with a caption, a figure"
     alt = html.escape(str(options.get('fig-alt') or options.get('fig-cap') or ''))
-    image = f'<img src="{href}" alt="{alt}" loading="lazy">'
+    image = f'<img src="{href}" alt="{alt}">'
     if not options.get('fig-cap'): return image
     return f"<figure>\n{image}\n<figcaption>\n\n{options['fig-cap']}\n\n</figcaption>\n</figure>"
 
@@ -229,7 +229,7 @@ def build(
     copy_files(root, staged, config, new)
     listed = [*pages, Page('', '404.qmd', '404.html')]
     texts = {p.href: page_text(staged/p.source, saver(new, p.href)) for p in listed if (staged/p.source).exists()}
-    titles = {h: str(m.get('title') or Path(h).stem) for h,(m,_) in texts.items()}
+    titles = {h: str(m.get('title') or Path(h).stem).replace('`', '') for h,(m,_) in texts.items()}
     after = (staged/'site/after.html').read_text(encoding='utf-8')
     for href,(meta,text) in texts.items():
         say(href, flush=True)

@@ -124,7 +124,7 @@ class Reference:
         rows = [(f'`{n}`', t, d, m) for n,t,d,m in parameters(self.sym)]
         back = returned(self.sym)
         if back: rows.append(('*returns*', back[0], '', back[1]))
-        if not rows: return ''
+        if not any(t or m for _,t,_,m in rows): return '' # the signature says as much
         def code(text): return f'`{text}`' if text else ''
         def line(n, t, d, m): return f'| {n} | {code(t)} | {code(d)} | {plain(m)} |'
         return '\n'.join(['| name | type | default | meaning |', '|---|---|---|-----|', *(line(*r) for r in rows)])

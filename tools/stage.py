@@ -24,7 +24,7 @@ also_called = {
     '22_datablocks.ipynb': 'DataBlock, custom dataset, dataloader, collate',
     '17_export.ipynb': 'ONNX, onnxruntime, TorchScript, deployment, serving, torch.export, dynamic batch, quantization',
     '01_attention.ipynb': 'multi-head attention, scaled dot-product attention, QKV, flash attention, SDPA, attention mask, padding mask',
-    '03_blocks.ipynb': 'transformer block, feed-forward network, FFN, GELU, layer norm, residual, skip connection',
+    '03_blocks.ipynb': 'cross attention block, cross-attention block, transformer block, feed-forward network, FFN, GELU, layer norm, residual, skip connection',
     '04_encoder.ipynb': 'latent array, bottleneck, weight sharing, encoder, depth, Set Transformer, inducing points',
     '05_inputs.ipynb': 'preprocessor, embedding, tokenizer, patch embedding, byte array',
     '06_perceiver.ipynb': 'classifier, image classification, model',
@@ -84,6 +84,10 @@ def finish_page(
 )->None:
     "Adds to a staged page the words that people look for, and the links to its notebook"
     nb = json.loads(path.read_text(encoding='utf-8'))
+    where = f'`jupyter lab nbs/{source}` opens this page as a notebook'
+    if repository: where = ', '.join(f"[{o['text']}]({o['href']})" for o in code_links(source, repository))
+    for c in nb['cells']:
+        if c['cell_type']=='markdown' and c.get('id')=='takes': c['source'] = f"{''.join(c['source'])}\n\n*{where}.*".splitlines(True)
     if source in also_called:
         words = f"*Other words for what is on this page: {also_called[source]}.*"
         nb['cells'].append(cell('markdown', 'also-called', words))

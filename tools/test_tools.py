@@ -226,6 +226,7 @@ class Checks(Case):
         self.assertTrue(done.returncode==2 and 'must be one of' in done.stderr)
 
 
+def bare(a, b=1): return a
 def halve(
     x:int,                                      # an even number
     by:'float|None'=None, how:str="a" 'b', # how much | None: 2
@@ -248,6 +249,7 @@ class Entries(Case):
         entry = reference.Reference(halve)._repr_markdown_()
         for line in ['### `halve` {#halve .entry}', 'Raises ValueError for odd ones.', r'| *returns* | `int` |  | (B, N\*2) half of it |',
                      '[tools/test_tools.py, line %d]{.source}' % halve.__code__.co_firstlineno]: self.assertIn(line, entry.splitlines())
+        self.assertNotIn('|', reference.Reference(bare)._repr_markdown_()) # a table of nothing but names would say no more than the signature
         with replaced.dict(os.environ, PERCEIVERS_REPOSITORY='me/it'):
             self.assertIn('[source](https://github.com/me/it/blob/main/tools/test_tools.py#L', reference.Reference(halve)._repr_markdown_())
 
@@ -323,8 +325,8 @@ class Staging(Case):
         for o in ('finetune','positional encoding','multi-gpu','own images','onnx'): self.assertIn(o, words)
 
     def test_names_page(self):
-        self.assertEqual(names_page.names_table(self.toy).splitlines()[2:], ['| `one` | $1$ | `uno` | [The low page](00_low.ipynb) |'])
-        self.assertIn('| [`Pair`](10_high.ipynb#pair) | Two of them | [10](10_high.ipynb) |', names_page.reference_page(self.toy))
+        self.assertEqual(names_page.names_table(self.toy).splitlines()[2:], ['| [`one`](00_low.ipynb#one) | $1$ | `uno` | [The low page](00_low.ipynb) |'])
+        self.assertIn('| [`Pair`](10_high.ipynb#pair) | Two of them | [The high page](10_high.ipynb) |', names_page.reference_page(self.toy))
         three = names_page.three
         self.assertEqual(three({'here':'a', 'Flamingo':'b', 'elsewhere':'c', 'the paper':'-'}), ('a', '', 'Flamingo: b; c'))
 
@@ -408,7 +410,7 @@ class Site(Case):
 
     def test_cells(self):
         save = lambda data, kind: f'p.{kind}'
-        self.assertEqual(preview.output(result(image_png=dot), {'fig-alt':'"A" dot'}, save), '<img src="p.png" alt="&quot;A&quot; dot" loading="lazy">')
+        self.assertEqual(preview.output(result(image_png=dot), {'fig-alt':'"A" dot'}, save), '<img src="p.png" alt="&quot;A&quot; dot">')
         self.assertEqual([preview.output(o, {}, save) for o in (printed('a', 'stderr'), result(), result(text_plain=' '))], ['']*3)
         self.assertEqual(preview.folded({'echo':False}, 'x', ['1']).split(), ['1'])
         self.assertEqual(preview.folded({'code-fold':True}, 'x', ['1']).split()[-2:], ['</details>', '1'])

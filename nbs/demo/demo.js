@@ -158,6 +158,7 @@ function say(text) { // to a screen reader, when the hand has come to rest
     timer = setTimeout(() => { if (text !== said) $('said').textContent = said = text; }, 700);
 }
 
+const pictureSaid = $('picture-said').textContent;
 const noOrder = Array.from({ length: M }, (_, i) => i);
 const move = shuffled(M, 7);
 // What the model got and gave at last; `tools/demo_check.py` reads it as `demo.shown`.
@@ -176,15 +177,16 @@ function showAnswer() {
         share.textContent = shown.isEmpty ? '–' : percent(p[digit]);
     });
     paint($('picture'), grey(shown.given));
+    $('picture-said').textContent = shown.isMoved ? 'What the model reads: the same pixels, moved to other positions. Further down, they can be put back.' : pictureSaid;
     paint($('unmoved'), grey(shown.bytes));
     paint($('moved'), grey(shown.given));
-    $('moved-said').textContent = shown.isMoved ? `With the pixels moved the model says: ${answer}.` :
+    $('moved-said').textContent = shown.isMoved ? (shown.isEmpty ? 'The pixels are moved. Nothing is drawn yet.' : `With the pixels moved the model says: ${answer}.`) :
         'The pixels are at their own positions.' + (shown.isEmpty ? '' : ` The model says: ${answer}.`);
     paintList($('before'), noOrder);
     paintList($('after'), shown.order);
     $('shuffled').textContent = shown.difference === null ? 'The tokens are in the order of the pixels.' :
         `Largest difference between the probabilities in both orders: ${shown.difference.toExponential(1)}` +
-        (shown.isEmpty ? '.' : `. The answer is ${answer} either way.`);
+        (shown.isEmpty ? '.' : `. The answer is ${answer} either way${shown.isMoved ? ' (the pixels are moved)' : ''}.`);
     say([answer, shown.isMoved ? 'with moved pixels' : '', shown.difference === null ? '' : 'with shuffled tokens'].filter(Boolean).join(', '));
 }
 
