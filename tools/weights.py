@@ -20,7 +20,7 @@ from perceivers.runs import plain_model, read_settings, write_settings
 
 commands = dict(
     mnist='perceivers-train --data mnist --n-latents 32 --d-latent 96 --epochs 30 --affine 0.12 --bs 96 --lr 0.004 --precision bf16 --compile',
-    cifar10='perceivers-train --data cifar10 --patch 2 --epochs 18 --precision bf16 --compile')
+    cifar10='perceivers-train --data cifar10 --patch 2 --epochs 12 --precision bf16 --compile')
 
 
 # Spoken digits
@@ -96,7 +96,7 @@ def bytes_model(dropout=0.1):
     return model
 
 
-def train_masked_bytes(out, epochs=12, lr=3e-3, bs=128):
+def train_masked_bytes(out, epochs=8, lr=3e-3, bs=128):
     "Hides a byte in seven, anew in each batch; the text is cut into windows at two places"
     train,valid,_ = shakespeare()
     def again(b): return tuple(map(TensorBytes, hide_bytes(b[0].as_subclass(Tensor))))
@@ -218,7 +218,7 @@ facts = {
     create_model('cifar10', pretrained=True)     # logits of ten classes, of (B, 3, 32, 32), normalised as run.json says
     load_run('cifar10').predict('photo.jpg')     # crops the middle and scales it to 32×32""",
         limits=['Airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck, and nothing else: a picture of anything else gets one of them.',
-                'It sees 32×32 pixels of the middle of a picture. About one in three pictures of the test set is wrong. It is a start for a training '
+                'It sees 32×32 pixels of the middle of a picture. More than one in three pictures of the test set is wrong. It is a start for a training '
                 'of your own and a model to look into, and no product.']),
     'spoken-digits': dict(
         title='Spoken digits: English zero to nine from raw samples', sets='2,400 recordings to train, 300 to check, 300 to test',
