@@ -285,11 +285,10 @@ def _spoken_digits(n_samples=8000, n_classes=10, **kwargs)->Perceiver:
     return _model(Perceiver, kwargs, input=inputs, n_out=n_classes, dropout=0.1, **scales['tiny'])
 
 @_small('masked-bytes', 'max_len d_model')
-def _masked_bytes(max_len=64, d_model=96, **kwargs)->PerceiverIO:
+def _masked_bytes(max_len=32, d_model=64, **kwargs)->PerceiverIO:
     "Logits of every byte at every position of a text with gaps"
     heads = dict(n_heads=4, n_cross_heads=4, n_decoder_heads=4, decoder_residual=False)
-    sizes = dict(n_latents=32, d_latent=128, n_blocks=1, n_layers=3, widening=2, decoder_widening=2, latent_std=0.5,
-        dropout=0.1)
+    sizes = dict(n_latents=32, d_latent=64, n_blocks=1, n_layers=2, widening=2, decoder_widening=2, latent_std=0.5)
     text = TextInput(max_len, d_model, std=0.3)
     return _model(PerceiverIO, kwargs, input=text, output=TextOutput(std=0.3), **heads, **sizes)
 

@@ -21,7 +21,7 @@ needs = {
     '16_multimodal':['11_perceiver_io'], '17_export':['06_perceiver'], '18_tables':['13_sets'], '20_data':['06_perceiver'], '21_images':['20_data'],
     '22_datablocks':['20_data'], '23_learner':['06_perceiver'], '24_interpret':['23_learner'], '25_reading':['24_interpret','11_perceiver_io'],
     '27_runs':['23_learner'], '28_commands':['27_runs'], '30_resampler':['04_encoder'], '40_presets':['11_perceiver_io'], '42_models':['06_perceiver'],
-    '43_all':['23_learner'], '19_archives':['21_images'], '26_files':['22_datablocks'], '29_main':['28_commands'], '41_pretrained':['40_presets'],
+    '43_all':['23_learner'], '19_archives':['21_images'], '26_files':['22_datablocks'], '29_main':['28_commands'], '41_pretrained':['40_presets'], '44_weights':['28_commands'],
     'tutorials/mnist':['06_perceiver'], 'tutorials/mnist_io':['11_perceiver_io'], 'tutorials/permuted_pixels':['tutorials/mnist'],
     'tutorials/cifar10':['tutorials/mnist'], 'tutorials/larger_images':['tutorials/mnist'], 'tutorials/image_completion':['11_perceiver_io'],
     'tutorials/masked_bytes':['12_text'], 'tutorials/spoken_digits':['14_audio'], 'tutorials/points_and_sets':['13_sets'], 'tutorials/motion':['15_flow'],

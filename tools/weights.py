@@ -66,7 +66,7 @@ def train_spoken_digits(out, epochs=100, lr=3e-3):
 
 # Masked bytes
 
-M = 64 # bytes that the model reads at once
+M = 32 # bytes that the model reads at once
 
 def shakespeare():
     "The text as three sets of ids: the last tenth is the test set, the tenth before it the validation set"
@@ -84,11 +84,11 @@ def hidden(ids, share=.15):
     return hide_bytes(windows(ids), share, torch.Generator().manual_seed(0))
 
 
-def bytes_model(dropout=0.1):
+def bytes_model():
     "A Perceiver IO that gives logits of all bytes at each position; positions start as Fourier features"
-    model = PerceiverIO(TextInput(M, 96, std=0.3), TextOutput(std=0.3), n_latents=32, d_latent=128, n_blocks=1, n_layers=3,
-        n_heads=4, widening=2, latent_std=0.5, n_cross_heads=4, n_decoder_heads=4, decoder_residual=False, decoder_widening=2, dropout=dropout)
-    features = fourier_features(grid_positions((M,)), 24, (M,))
+    model = PerceiverIO(TextInput(M, 64, std=0.3), TextOutput(std=0.3), n_latents=32, d_latent=64, n_blocks=1, n_layers=2, n_heads=4, widening=2,
+                        latent_std=0.5, n_cross_heads=4, n_decoder_heads=4, decoder_residual=False, decoder_widening=2)
+    features = fourier_features(grid_positions((M,)), 14, (M,))
     with torch.no_grad():
         for table in (model.input.position.table, model.output.position.table):
             table[:,:features.shape[1]] = 0.7*features
@@ -96,7 +96,7 @@ def bytes_model(dropout=0.1):
     return model
 
 
-def train_masked_bytes(out, epochs=8, lr=3e-3, bs=128):
+def train_masked_bytes(out, epochs=8, lr=4e-3, bs=128):
     "Hides a byte in seven, anew in each batch; the text is cut into windows at two places"
     train,valid,_ = shakespeare()
     def again(b): return tuple(map(TensorBytes, hide_bytes(b[0].as_subclass(Tensor))))
@@ -104,8 +104,8 @@ def train_masked_bytes(out, epochs=8, lr=3e-3, bs=128):
     dls = array_dls((cuts,), hidden(valid), bs=bs, tfm=again, types=(TensorBytes,TensorBytes))
     set_seed(0, reproducible=True)
     dls.train.rng = random.Random(0)
-    learn = perceiver_learner(dls, bytes_model(), metrics=hidden_accuracy, precision='bf16', compile=True)
-    fit(learn, epochs, lr, out, dict(data='tinyshakespeare', kind='texts', recipe=dict(epochs=epochs, lr=lr, bs=bs, dropout=0.1)))
+    learn = perceiver_learner(dls, bytes_model(), metrics=hidden_accuracy)
+    fit(learn, epochs, lr, out, dict(data='tinyshakespeare', kind='texts', recipe=dict(epochs=epochs, lr=lr, bs=bs)))
 
 
 # What all have in common
@@ -233,11 +233,11 @@ facts = {
         title="Masked bytes: the gaps of an English text, byte by byte", sets='892,316 bytes to train, 111,539 to check, 111,539 to test',
         data="a million bytes of Shakespeare's plays, known as tinyshakespeare; the last tenth is the test set, the tenth before it the validation set",
         licence='in the public domain',
-        use="""    model = create_model('masked-bytes', pretrained=True)   # logits (B, 64, 262) of ids (B, M), M at most 64
+        use="""    model = create_model('masked-bytes', pretrained=True)   # logits (B, 32, 262) of ids (B, M), M at most 32
 
 No command completes a text: the page *Trained weights* has ten lines of Python that do.""",
         limits=['It read plays of 400 years ago: it completes English of that time, names in capitals and short lines.',
-                'It sees 64 bytes and fills each gap by itself, so several gaps in one word need not fit each other.'])}
+                'It sees 32 bytes and fills each gap by itself, so several gaps in one word need not fit each other.'])}
 
 def percent(n): return f'{100*n:.2f} %'
 
