@@ -306,13 +306,14 @@ def list_models(
     names = [*_official, *packaged_weights()] if pretrained else [*scales, *_presets, *_trained]
     return [o for o in names if fnmatchcase(o, pattern.replace('_', '-'))]
 
-# %% ../nbs/40_presets.ipynb #7ef2de13
+# %% ../nbs/40_presets.ipynb #unk40cod
 def _unknown(name, names, what):
     "Raises ValueError, with what was probably meant"
     near = get_close_matches(name[:80], names, 3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"must be one of {', '.join(names)}"
     raise ValueError(f"{what}; {hint}")
 
+# %% ../nbs/40_presets.ipynb #7ef2de13
 def create_model(
     name:str, # one of `list_models()`: a scale such as 'small', or a preset such as 'vision-perceiver-fourier'
     input:InputAdapter|None=None, # what gives the tokens; a scale needs one, a preset has its own

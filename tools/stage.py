@@ -43,6 +43,7 @@ also_called = {
     '30_resampler.ipynb': 'Perceiver Resampler, Flamingo, Q-Former, pooling, compress tokens',
     '40_presets.ipynb': 'model zoo, configuration, create_model, ImageNet, ModelNet40, AudioSet',
     '41_pretrained.ipynb': 'pretrained weights, Hugging Face, transformers, DeepMind, convert checkpoint, from_pretrained',
+    '44_weights.ipynb': 'pretrained, pretrained models, model zoo, download weights, model card',
     'benchmarks/speed.ipynb': 'speed, memory, benchmark, throughput, FLOPs, torch.compile, slow',
     'tutorials/own_modality.ipynb': 'custom input, own data type, new modality, time series, sensor',
     'tutorials/when_it_does_not_learn.ipynb': 'loss does not decrease, not learning, stuck, NaN, debugging, hyperparameters',
